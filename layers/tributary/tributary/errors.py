@@ -1,0 +1,148 @@
+"""Every error, by what happens next.
+
+    TributaryError
+    ├── RetryError      hand the message back, with a delay
+    │     ├── VendorUnavailable   network, 5xx: counts towards the age
+    │     ├── VendorThrottled     429, 408: the time spent waiting does not count
+    │     ├── StoreUnavailable    an AWS call failed
+    │     └── DeadlineNear        the function's time is nearly up: not an attempt
+    ├── ParkError       store it with its reason for a person, acknowledge
+    │     ├── InvalidForVendor    the vendor would refuse or misread it
+    │     ├── VendorRefused       a final 4xx
+    │     ├── AnswerTooLarge      …
+    │     ├── TooOld              retried for as long as the destination's window
+    │     └── UnreadableMessage   our own message does not parse
+    └── HaltError       our configuration or credential is wrong: stop this destination, alarm, lose nothing
+          ├── CredentialRefused
+          ├── CredentialMissing
+          └── SettingsInvalid
+
+A message says what and where, never a body, a key or an email.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import ClassVar
+
+
+class Disposition(StrEnum):
+    RETRY = "retry"
+    PARK = "park"
+    HALT = "halt"
+
+
+class TributaryError(Exception):
+    """Base of all; `code` is stable and may be alarmed on."""
+
+    code: ClassVar[str]
+    disposition: ClassVar[Disposition]
+
+
+class RetryError(TributaryError):
+    """Try again later. `retry_after`: seconds the other side asked for, if it did. `counts`: whether the wait is part of the age."""
+
+    code = "retry"
+    disposition = Disposition.RETRY
+    counts: ClassVar[bool] = True
+
+    def __init__(self, message: str, *, retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class VendorUnavailable(RetryError):
+    """No answer, or 5xx."""
+
+    code = "vendor_unavailable"
+
+
+class VendorThrottled(RetryError):
+    """429 or 408: a healthy vendor that wants us slower."""
+
+    code = "vendor_throttled"
+    counts = False
+
+
+class StoreUnavailable(RetryError):
+    """One of our own AWS calls failed."""
+
+    code = "store_unavailable"
+    counts = False
+
+
+class DeadlineNear(RetryError):
+    """Not tried: the function's own time is nearly up."""
+
+    code = "deadline_near"
+    counts = False
+
+
+class ParkError(TributaryError):
+    """Never going to succeed as it is."""
+
+    code = "park"
+    disposition = Disposition.PARK
+
+
+class InvalidForVendor(ParkError):
+    """The vendor would refuse it, or worse, misread it. `field` names what is wrong."""
+
+    code = "invalid_for_vendor"
+
+    def __init__(self, message: str, *, field: str) -> None:
+        super().__init__(message)
+        self.field = field
+
+
+class VendorRefused(ParkError):
+    """A final answer: a 4xx other than 401, 403, 408 and 429, or a redirect."""
+
+    code = "vendor_refused"
+
+
+class AnswerTooLarge(ParkError):
+    """The vendor's answer passed the size we read."""
+
+    code = "answer_too_large"
+
+
+class TooOld(ParkError):
+    """Retried for the whole window."""
+
+    code = "too_old"
+
+
+class UnreadableMessage(ParkError):
+    """One of our own messages does not parse: an unknown schema version, or a fault of ours."""
+
+    code = "unreadable_message"
+
+
+class HaltError(TributaryError):
+    """Nobody's event is at fault: the connection's configuration is."""
+
+    code = "halt"
+    disposition = Disposition.HALT
+
+
+class CredentialRefused(HaltError):
+    """401 or 403 with a fresh credential."""
+
+    code = "credential_refused"
+
+
+class CredentialMissing(HaltError):
+    """The connection's secret is not in the parameter store."""
+
+    code = "credential_missing"
+
+
+class SettingsInvalid(HaltError):
+    """A stored setting does not fit. `field` names it."""
+
+    code = "settings_invalid"
+
+    def __init__(self, message: str, *, field: str) -> None:
+        super().__init__(message)
+        self.field = field

@@ -1,0 +1,210 @@
+"""What the core asks of the outside. Each port has an adapter in `adapters/`, a fake in `tests/kit/`, and one contract suite that both pass."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence, Set
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, Protocol
+
+from tributary.events import Event
+from tributary.messages import Rejected
+from tributary.settings import Connection
+
+
+class Put(StrEnum):
+    """What became of an event put into the log."""
+
+    NEW = "new"
+    REPEATED = "repeated"
+    CHANGED = "changed"
+    """Repeated with other content: the first stays, the repeat is listed."""
+
+
+class EventLog(Protocol):
+    """EVENTS: every accepted event once, first wins."""
+
+    def put(self, events: Sequence[Event]) -> list[Put]:
+        """Put each event under (stable identifier, source, message id), those of one identifier in the order given; answers in the same order.
+        Raises `StoreUnavailable` when any could not be put: the caller's batch comes again."""
+
+    def of(self, identifier: str) -> Iterator[Event]:
+        """The events under one stable identifier (`user#…`, `anon#…`), in no promised order."""
+
+    def get(self, identifier: str, source: str, message_id: str) -> Event | None:
+        """One event."""
+
+
+class Suppressions(Protocol):
+    """Erased people, by keyed digest of each identifier."""
+
+    def among(self, digests: Set[str]) -> set[str]:
+        """Those of the digests that are suppressed; batched, strongly consistent."""
+
+
+class Secrets(Protocol):
+    """The parameter store, below the stack's prefix."""
+
+    def get(self, name: str, *, fresh: bool = False) -> str:
+        """A secret; kept five minutes unless `fresh`. Raises `CredentialMissing`."""
+
+
+class Connections(Protocol):
+    def all(self) -> Sequence[Connection]:
+        """Every connection, enabled or not; at most 30 s old."""
+
+
+@dataclass(frozen=True)
+class OutMessage:
+    """A message for a queue; group and deduplication id for a FIFO queue alone."""
+
+    body: str
+    group: str | None = None
+    deduplication: str | None = None
+
+
+class MessageQueue(Protocol):
+    def send(self, messages: Sequence[OutMessage]) -> None:
+        """Send all, in order within each group; returns once the queue has every one. Raises `StoreUnavailable` when any was refused."""
+
+
+class FeedStatus(StrEnum):
+    ACCEPTED = "accepted"
+    REJECTED = "rejected"
+
+
+@dataclass(frozen=True, kw_only=True)
+class FeedEntry:
+    """A line of the list of recent events."""
+
+    source: str
+    received_at: datetime
+    index: int
+    status: FeedStatus
+    type: str | None
+    name: str | None
+    """Track name, page or screen name, group id; None otherwise. Never an identifier of a person."""
+    message_id: str | None
+    code: str | None = None
+    """Why it was rejected: Segment's discard code or ours (`message_id_reused`, `suppressed`, `older_than_retention`)."""
+    field: str | None = None
+    message: str | None = None
+    event_key: tuple[str, str] | None = None
+    """Where the log keeps it (partition, sort key), for those who may read bodies."""
+    body: str | None = None
+    """Of a rejected item, as sent."""
+
+
+class Feed(Protocol):
+    """The accepted and rejected events of the last days, newest first."""
+
+    def append(self, batch_id: str, entries: Sequence[FeedEntry]) -> None:
+        """Write a batch's lines; the same `batch_id` again replaces them."""
+
+    def read(
+        self, *, source: str, since: datetime, until: datetime, type: str | None, status: FeedStatus | None, limit: int, cursor: str | None
+    ) -> tuple[list[FeedEntry], str | None]:
+        """A page and the cursor of the next."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class VendorRequest:
+    """One HTTP request to a vendor, as data. `query` and `form` are decoded pairs in the order they are sent; encoding is percent-encoded UTF-8 (space is %20)."""
+
+    method: str
+    url: str
+    query: Sequence[tuple[str, str]] = ()
+    form: Sequence[tuple[str, str]] | None = None
+    json: Any = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class VendorAnswer:
+    status: int
+    headers: Mapping[str, str]
+    """Names in lower case."""
+    body: bytes
+
+
+class Vendor(Protocol):
+    def send(self, request: VendorRequest, *, timeout: float) -> VendorAnswer:
+        """Send once; no redirect followed. `timeout`: seconds for the whole exchange. Raises `VendorUnavailable` (no answer in time) or `AnswerTooLarge`."""
+
+
+class Destination(Protocol):
+    """A destination module's `DESTINATION`: what the delivery engine knows of a vendor."""
+
+    @property
+    def type(self) -> str:
+        """As `kissmetrics`."""
+
+    @property
+    def integration_names(self) -> Set[str]:
+        """Its keys in an event's `integrations` object."""
+
+    @property
+    def secret_settings(self) -> Set[str]:
+        """Which settings are credentials, kept in the parameter store."""
+
+    def build(self, event: Event, settings: Mapping[str, Any]) -> list[VendorRequest]:
+        """The requests for an event, in order; none if the vendor does not take it. Raises `InvalidForVendor` or `SettingsInvalid`."""
+
+    def check(self, answer: VendorAnswer) -> None:
+        """Raise what the answer means; return for success."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Attempt:
+    """The failures so far of one event at one connection."""
+
+    first_failure: datetime | None
+    """The first real failure: one that counts towards the age. None while only 429s, halts or pauses were met."""
+    count: int
+    last_at: datetime
+    last_code: str
+    last_status: int | None = None
+    last_counted: bool = True
+    """Whether the time since `last_at` is part of the age."""
+    excluded_seconds: float = 0.0
+
+
+class Attempts(Protocol):
+    def get(self, connection: str, message: str) -> Attempt | None: ...
+
+    def put(self, connection: str, message: str, attempt: Attempt) -> None: ...
+
+    def delete(self, connection: str, message: str) -> None: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parked:
+    """A delivery that waits for a person. Nothing personal: the event stands in the log, under `event_key`."""
+
+    connection: str
+    source: str
+    message_id: str
+    event_key: tuple[str, str]
+    parked_at: datetime
+    code: str
+    reason: str
+    request: Mapping[str, Any] | None
+    """Shape of the request: method, host, path, parameter names, bytes."""
+    attempts: int
+    last_status: int | None
+
+
+class Parking(Protocol):
+    def park(self, delivery: Parked) -> None:
+        """Keep it; the same (connection, source, message id) again replaces it."""
+
+    def of(self, connection: str) -> Iterator[Parked]: ...
+
+
+class ShadowStore(Protocol):
+    """Requests that a shadow connection would have sent."""
+
+    def keep(self, connection: str, event: Event, requests: Sequence[VendorRequest]) -> None: ...
+
+    def of(self, connection: str) -> Iterator[Mapping[str, Any]]: ...

@@ -1,0 +1,71 @@
+"""What a shop configures: its account, sources, connections and keys, as CONFIG keeps them."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Literal
+
+import msgspec
+
+from tributary.conditions import Condition
+
+DestinationType = Literal["kissmetrics"]
+Mode = Literal["live", "paused", "shadow"]
+
+
+class _Row(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Stored rows ignore fields of a newer version, so that a roll-back reads them."""
+
+
+class Account(_Row, frozen=True, kw_only=True):
+    """One stack is one business."""
+
+    name: str = ""
+    time_zone: str = "UTC"
+    reporting_currency: str = "USD"
+    alert_email: str = ""
+    report_defaults: dict[str, Any] = {}
+
+
+class Source(_Row, frozen=True, kw_only=True):
+    """Where events come from: one site, app or server. `id` is half of an event's identity."""
+
+    id: str
+    label: str
+    enabled: bool = True
+    created_at: datetime
+
+
+class Connection(_Row, frozen=True, kw_only=True):
+    """One destination account that events are forwarded to."""
+
+    id: str
+    type: DestinationType
+    label: str
+    settings: dict[str, Any] = {}
+    """Without secrets: those are in the parameter store under `connections/<id>`, as a JSON object of the same keys."""
+    enabled: bool = True
+    mode: Mode = "live"
+    history: bool = False
+    """Whether it receives events of a backfill."""
+    sources: list[str] = []
+    """The sources it takes events from; empty: all."""
+    filter: Condition | None = None
+    consent_categories: list[str] = []
+    consent_default: Literal["send", "withhold"] = "send"
+    """What to do with an event that states no preferences, where categories are listed."""
+    created_at: datetime
+
+
+class Key(_Row, frozen=True, kw_only=True):
+    """A write key (of a source) or an API key (with scopes). Only its SHA-256 is stored."""
+
+    id: str
+    kind: Literal["write", "api"]
+    label: str = ""
+    source: str | None = None
+    scopes: list[str] = []
+    """`<resource>:<verb>`, as `events:read`; `*` for all."""
+    created_at: datetime
+    expires_at: datetime | None = None
+    revoked_at: datetime | None = None
