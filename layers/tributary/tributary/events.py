@@ -93,7 +93,7 @@ class Alias(_Event, frozen=True, kw_only=True, tag="alias"):
 
 Event = Identify | Track | Page | Screen | Group | Alias
 
-_decoder: Final = msgspec.json.Decoder(Event)
+_decoder: Final[msgspec.json.Decoder[Event]] = msgspec.json.Decoder(Event)
 _encoder: Final = msgspec.json.Encoder()
 
 

@@ -9,7 +9,6 @@ from enum import StrEnum
 from typing import Any, Protocol
 
 from tributary.events import Event
-from tributary.messages import Rejected
 from tributary.settings import Connection
 
 
@@ -110,7 +109,7 @@ class Feed(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class VendorRequest:
-    """One HTTP request to a vendor, as data. `query` and `form` are decoded pairs in the order they are sent; encoding is percent-encoded UTF-8 (space is %20)."""
+    """One HTTP request to a vendor, as data. `query` and `form` are decoded pairs in the order they are sent; they go out as percent-encoded UTF-8."""
 
     method: str
     url: str
