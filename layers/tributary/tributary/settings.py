@@ -64,6 +64,8 @@ class Key(_Row, frozen=True, kw_only=True):
     kind: Literal["write", "api"]
     label: str = ""
     source: str | None = None
+    source_enabled: bool = True
+    """Of a write key: whether its source takes events. It is written with the source, so that intake needs one read."""
     scopes: list[str] = []
     """`<resource>:<verb>`, as `events:read`; `*` for all."""
     created_at: datetime
