@@ -52,7 +52,8 @@ def matches(condition: Condition, event: Event) -> bool:
         return event.type in condition.type
     if condition.event is not None:
         return isinstance(event, Track) and event.event in condition.event
-    assert condition.field is not None and condition.is_ is not None
+    assert condition.field is not None
+    assert condition.is_ is not None
     return _compare(_value_at(event, condition.field), condition.is_, condition.value)
 
 

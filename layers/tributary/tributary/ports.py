@@ -35,6 +35,13 @@ class EventLog(Protocol):
         """One event."""
 
 
+class PoisonRecords(Protocol):
+    """Records of ours that can never succeed, set aside so that they block nobody."""
+
+    def park(self, place: str, key: str, code: str, body: bytes = b"") -> None:
+        """Keep it under the function it was met in. `body` stays beside the log, for it may hold personal data; the same (place, key) again replaces it."""
+
+
 class Suppressions(Protocol):
     """Erased people, by keyed digest of each identifier."""
 

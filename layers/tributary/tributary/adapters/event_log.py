@@ -1,0 +1,123 @@
+"""EVENTS: one conditional put an event, so that the first wins; see docs/decisions for why not batches.
+
+One item under 1 KB is one write unit; a refused put costs the same. Puts of different identifiers run side by side, those of one identifier in order, so that
+the stream shows them in order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Final, cast
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from tributary import log_codec
+from tributary.errors import StoreUnavailable
+from tributary.events import Event
+from tributary.ports import Put
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+_THREADS: Final = 8
+"""One event's put is some milliseconds of waiting; the function has a third of a core."""
+
+ExpiryOf = Callable[[Event], datetime | None]
+
+
+class DynamoEventLog:
+    """`EventLog` on DynamoDB. `expiry_of`: when an event may go; None for never."""
+
+    def __init__(self, client: Callable[[], DynamoDBClient], table: str, expiry_of: ExpiryOf = lambda _event: None) -> None:
+        self._client = client
+        self._table = table
+        self._expiry_of = expiry_of
+
+    def put(self, events: Sequence[Event]) -> list[Put]:
+        results: list[Put | None] = [None] * len(events)
+        lanes: dict[str, list[int]] = {}
+        for number, event in enumerate(events):
+            lanes.setdefault(log_codec.key_of(event)[0], []).append(number)
+
+        def run(lane: list[int]) -> None:
+            for number in lane:
+                results[number] = self._put(events[number])
+
+        if len(lanes) == 1:
+            run(next(iter(lanes.values())))
+        elif lanes:
+            with ThreadPoolExecutor(min(_THREADS, len(lanes))) as pool:
+                for _ in pool.map(run, lanes.values()):
+                    pass
+        return [result for result in results if result is not None]
+
+    def _put(self, event: Event) -> Put:
+        pk, sk = log_codec.key_of(event)
+        stamp, digest = _stamp(event), log_codec.content_digest(event)
+        item: dict[str, Any] = {
+            "pk": {"S": pk},
+            "sk": {"S": sk},
+            "p": {"B": log_codec.pack(event)},
+            "d": {"B": digest},
+            "r": {"S": stamp},
+            "t": {"S": event.type},
+        }
+        expiry = self._expiry_of(event)
+        if expiry is not None:
+            item["ttl"] = {"N": str(int(expiry.timestamp()))}
+        try:
+            self._client().put_item(
+                TableName=self._table,
+                Item=item,
+                ConditionExpression="attribute_not_exists(pk)",
+                ReturnValuesOnConditionCheckFailure="ALL_OLD",
+            )
+        except ClientError as error:
+            if error.response["Error"]["Code"] != "ConditionalCheckFailedException":
+                raise StoreUnavailable(f"the log refused a put: {error.response['Error']['Code']}") from error
+            return _compared(cast("Mapping[str, Any] | None", error.response.get("Item")), stamp, digest)
+        except BotoCoreError as error:
+            raise StoreUnavailable(f"the log did not answer: {type(error).__name__}") from error
+        return Put.NEW
+
+    def of(self, identifier: str) -> Iterator[Event]:
+        pages = (
+            self._client()
+            .get_paginator("query")
+            .paginate(
+                TableName=self._table,
+                KeyConditionExpression="pk = :pk AND begins_with(sk, :event)",
+                ExpressionAttributeValues={":pk": {"S": identifier}, ":event": {"S": log_codec.SORT_KEY_PREFIX}},
+                ProjectionExpression="p",
+                ConsistentRead=True,
+            )
+        )
+        try:
+            for page in pages:
+                for item in page["Items"]:
+                    yield log_codec.unpack(item["p"]["B"])
+        except (BotoCoreError, ClientError) as error:
+            raise StoreUnavailable(f"the log did not answer: {type(error).__name__}") from error
+
+    def get(self, identifier: str, source: str, message_id: str) -> Event | None:
+        key = {"pk": {"S": identifier}, "sk": {"S": f"{log_codec.SORT_KEY_PREFIX}{source}#{message_id}"}}
+        try:
+            item = self._client().get_item(TableName=self._table, Key=key, ProjectionExpression="p").get("Item")
+        except (BotoCoreError, ClientError) as error:
+            raise StoreUnavailable(f"the log did not answer: {type(error).__name__}") from error
+        return log_codec.unpack(item["p"]["B"]) if item else None
+
+
+def _stamp(event: Event) -> str:
+    return f"{event.received_at.isoformat()}#{event.index:05d}"
+
+
+def _compared(stored: Mapping[str, Any] | None, stamp: str, digest: bytes) -> Put:
+    """What a refused condition means. The same stamp is our own earlier put: its answer was lost, or the batch failed later and came again."""
+    if stored is None:
+        return Put.REPEATED
+    if stored["r"]["S"] == stamp:
+        return Put.NEW if stored["d"]["B"] == digest else Put.CHANGED
+    return Put.REPEATED if stored["d"]["B"] == digest else Put.CHANGED
