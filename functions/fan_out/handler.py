@@ -12,6 +12,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from tributary.adapters import aws
 from tributary.adapters.config_store import DynamoConnections
+from tributary.adapters.poison import DynamoPoisonRecords
 from tributary.adapters.queues import SqsQueue
 from tributary.destinations import kissmetrics
 from tributary.environments import FanOutEnv
@@ -23,9 +24,14 @@ metrics = Metrics()
 
 
 @cache
+def environment() -> FanOutEnv:
+    return FanOutEnv.read(os.environ)
+
+
+@cache
 def fan_out() -> FanOut:
     """Built on the first batch, kept while this sandbox lives."""
-    env = FanOutEnv.read(os.environ)
+    env = environment()
     return FanOut(
         connections=DynamoConnections(aws.dynamodb, env.config_table),
         queues={"kissmetrics": SqsQueue(aws.sqs, env.kissmetrics_queue_url)},
@@ -37,7 +43,9 @@ def fan_out() -> FanOut:
 @metrics.log_metrics
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> None:
     events, unreadable = events_of_stream(event["Records"])
+    for key in unreadable:
+        DynamoPoisonRecords(aws.dynamodb, environment().events_table).park("fan_out", key, "unreadable_message")
     counts = fan_out().handle(events)
-    logger.info("fanned out", extra={"records": len(event["Records"]), "unreadable": unreadable, "counts": dict(counts)})
+    logger.info("fanned out", extra={"records": len(event["Records"]), "unreadable": len(unreadable), "counts": dict(counts)})
     for name, count in (*counts.items(), ("unreadable", len(unreadable))):
         metrics.add_metric(name=name, unit=MetricUnit.Count, value=count)

@@ -46,6 +46,7 @@ class RecordEnv(_Environment):
 
 @dataclass(frozen=True)
 class FanOutEnv(_Environment):
+    events_table: str
     config_table: str
     kissmetrics_queue_url: str
 

@@ -15,7 +15,7 @@ import base64
 import binascii
 import hashlib
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -86,3 +86,17 @@ def event_of_image(image: Mapping[str, Any]) -> Event:
         return unpack(base64.b64decode(image["p"]["B"]))
     except (KeyError, TypeError, binascii.Error) as error:
         raise UnreadableMessage(f"a record of the log's stream has no event: {type(error).__name__}") from error
+
+
+def events_of_stream(records: Sequence[Mapping[str, Any]]) -> tuple[list[Event], list[str]]:
+    """The events of a stream batch, and the keys of the records that hold none that can be read: those are to be set aside, or they would come for ever."""
+    found: list[Event] = []
+    unreadable: list[str] = []
+    for record in records:
+        change = record["dynamodb"]
+        try:
+            found.append(event_of_image(change.get("NewImage") or {}))
+        except UnreadableMessage:
+            keys = change["Keys"]
+            unreadable.append(f"{keys['pk']['S']}|{keys['sk']['S']}")
+    return found, unreadable
