@@ -88,7 +88,7 @@ class _Server(ThreadingHTTPServer):
         self.shutdown()
         with self._lock:
             for connection in self._connections:
-                pass
+                _end(connection)
         self.server_close()
 
     def server_bind(self) -> None:
