@@ -5,12 +5,15 @@
     │     ├── VendorUnavailable   network, 5xx: counts towards the age
     │     ├── VendorThrottled     429, 408: the time spent waiting does not count
     │     ├── StoreUnavailable    an AWS call failed
+    │     ├── Unexpected          a fault of ours: counts towards the age, as a deploy may mend it in time
     │     └── DeadlineNear        the function's time is nearly up: not an attempt
     ├── ParkError       store it with its reason for a person, acknowledge
     │     ├── InvalidForVendor    the vendor would refuse or misread it
     │     ├── VendorRefused       a final 4xx
     │     ├── AnswerTooLarge      …
     │     ├── TooOld              retried for as long as the destination's window
+    │     ├── ConnectionDeleted   the connection it was meant for is gone
+    │     ├── QueueExpiryNear     it waited for so long that the queue would soon drop it
     │     └── UnreadableMessage   our own message does not parse
     └── HaltError       our configuration or credential is wrong: stop this destination, alarm, lose nothing
           ├── CredentialRefused
@@ -71,6 +74,12 @@ class StoreUnavailable(RetryError):
     counts = False
 
 
+class Unexpected(RetryError):
+    """A fault of ours that nobody foresaw. Retried, since the next deploy may mend it; parked by age if none does. Names the exception's class and line alone."""
+
+    code = "unexpected"
+
+
 class DeadlineNear(RetryError):
     """Not tried: the function's own time is nearly up."""
 
@@ -111,6 +120,18 @@ class TooOld(ParkError):
     """Retried for the whole window."""
 
     code = "too_old"
+
+
+class ConnectionDeleted(ParkError):
+    """The connection was deleted while deliveries for it were waiting."""
+
+    code = "connection_deleted"
+
+
+class QueueExpiryNear(ParkError):
+    """Paused, halted or held back for so long that the queue would drop it within hours."""
+
+    code = "queue_expiry_near"
 
 
 class UnreadableMessage(ParkError):

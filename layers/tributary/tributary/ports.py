@@ -124,6 +124,8 @@ class VendorRequest:
     form: Sequence[tuple[str, str]] | None = None
     json: Any = None
     headers: Mapping[str, str] = field(default_factory=dict)
+    notes: Sequence[str] = ()
+    """What a person should know of it although it is sent: limits the vendor may apply, parts it does not take. Counts and lengths, no values; for the log."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -177,11 +179,21 @@ class Attempt:
 
 
 class Attempts(Protocol):
+    """Attempt rows, by connection and message identity (`<source>#<messageId>`). Each call raises `StoreUnavailable`."""
+
     def get(self, connection: str, message: str) -> Attempt | None: ...
 
     def put(self, connection: str, message: str, attempt: Attempt) -> None: ...
 
     def delete(self, connection: str, message: str) -> None: ...
+
+
+class Visibility(Protocol):
+    """When messages of a queue that we hold are seen again."""
+
+    def change(self, receipts: Sequence[str], seconds: int) -> None:
+        """Let the messages be received again in `seconds` (0 to 43,200), at most ten of them. Raises `StoreUnavailable` when any was refused: those come again
+        after the queue's own visibility timeout."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -192,6 +204,9 @@ class Parked:
     source: str
     message_id: str
     event_key: tuple[str, str]
+    received_at: datetime
+    """The event's stamp with `index`: parked deliveries are listed, and later replayed, in the order their events were received."""
+    index: int
     parked_at: datetime
     code: str
     reason: str
@@ -205,12 +220,15 @@ class Parking(Protocol):
     def park(self, delivery: Parked) -> None:
         """Keep it; the same (connection, source, message id) again replaces it."""
 
-    def of(self, connection: str) -> Iterator[Parked]: ...
+    def of(self, connection: str) -> Iterator[Parked]:
+        """What is parked for a connection, by the events' stamps, oldest first."""
 
 
 class ShadowStore(Protocol):
-    """Requests that a shadow connection would have sent."""
+    """Requests that a shadow connection would have sent, for a week."""
 
-    def keep(self, connection: str, event: Event, requests: Sequence[VendorRequest]) -> None: ...
+    def keep(self, connection: str, event: Event, requests: Sequence[VendorRequest]) -> None:
+        """Keep them; the same event again replaces them. Raises `StoreUnavailable`."""
 
-    def of(self, connection: str) -> Iterator[Mapping[str, Any]]: ...
+    def of(self, connection: str) -> Iterator[Mapping[str, Any]]:
+        """`{source, messageId, type, receivedAt, requests: [{method, url, query, form, json, headers}]}`, by the events' stamps, oldest first."""
