@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
     from mypy_boto3_ssm import SSMClient
 
-_CONFIG: Final = Config(
+CLIENT_CONFIG: Final = Config(
     connect_timeout=2,
     read_timeout=5,
     retries={"mode": "standard", "total_max_attempts": 3},
@@ -24,14 +24,14 @@ _CONFIG: Final = Config(
 
 @cache
 def dynamodb() -> DynamoDBClient:
-    return boto3.client("dynamodb", config=_CONFIG)
+    return boto3.client("dynamodb", config=CLIENT_CONFIG)
 
 
 @cache
 def sqs() -> SQSClient:
-    return boto3.client("sqs", config=_CONFIG)
+    return boto3.client("sqs", config=CLIENT_CONFIG)
 
 
 @cache
 def ssm() -> SSMClient:
-    return boto3.client("ssm", config=_CONFIG)
+    return boto3.client("ssm", config=CLIENT_CONFIG)

@@ -1,7 +1,7 @@
 """The log's stream → destination queues: one message per event and connection.
 
-Messages of one group (connection and stable identifier) are sent in the order of their stamps. A batch that comes again sends the same messages again: SQS drops
-them within five minutes by their deduplication id, and later the vendor's request is the same to the byte.
+Messages of one group (connection and stable identifier) are sent in the order of their stamps. A batch that comes again sends the same messages again: within
+five minutes SQS drops them by their deduplication id, and later the vendor's request is the same to the byte.
 """
 
 from __future__ import annotations

@@ -1,0 +1,79 @@
+"""Tables and queues on moto, and faults between botocore and it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import boto3
+from botocore.awsrequest import AWSResponse
+from botocore.compat import HTTPHeaders
+from botocore.exceptions import ReadTimeoutError
+from moto import mock_aws
+from moto.core.models import botocore_stubber
+
+from tributary.adapters.aws import CLIENT_CONFIG
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+
+def create_table(client: DynamoDBClient, name: str) -> str:
+    """Every table of ours has the same keys."""
+    client.create_table(
+        TableName=name,
+        BillingMode="PAY_PER_REQUEST",
+        AttributeDefinitions=[{"AttributeName": "pk", "AttributeType": "S"}, {"AttributeName": "sk", "AttributeType": "S"}],
+        KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
+    )
+    return name
+
+
+@contextmanager
+def dynamodb_table(name: str = "table") -> Iterator[DynamoDBClient]:
+    """A client whose account has one table."""
+    with mock_aws():
+        client = boto3.client("dynamodb", region_name="us-east-1", aws_access_key_id="test", aws_secret_access_key="test", config=CLIENT_CONFIG)
+        create_table(client, name)
+        yield client
+
+
+class Faults:
+    """Disturbs a client's calls: `refuse` answers instead of AWS, `lose_answer` lets AWS apply and then loses the answer (the SDK's own retry included)."""
+
+    def __init__(self, client: Any) -> None:
+        self._client = client
+        self.calls: list[str] = []
+        self._service = client.meta.service_model.service_id.hyphenize()
+        client.meta.events.register(f"before-send.{self._service}", self._count)
+
+    def _count(self, event_name: str, **_: Any) -> None:
+        self.calls.append(event_name.rsplit(".", 1)[1])
+
+    def refuse(self, operation: str, *, times: int, status: int = 503, body: bytes = b"{}") -> None:
+        left = [times]
+
+        def before_send(request: Any, **_: Any) -> AWSResponse | None:
+            if left[0] <= 0:
+                return None
+            left[0] -= 1
+            raw = type("Raw", (), {"stream": lambda self, **_: iter([body]), "read": lambda self, *_: body})()
+            headers = HTTPHeaders()
+            headers["content-type"] = "application/x-amz-json-1.0"
+            return AWSResponse(request.url, status, headers, raw)
+
+        self._client.meta.events.register_first(f"before-send.{self._service}.{operation}", before_send)
+
+    def lose_answer(self, operation: str, *, times: int) -> None:
+        """AWS applies the call, then the connection breaks. The SDK tries again by itself: `times=3` exhausts its attempts."""
+        left = [times]
+
+        def before_send(request: Any, event_name: str, **_: Any) -> None:
+            if left[0] <= 0:
+                return
+            left[0] -= 1
+            assert botocore_stubber(event_name, request) is not None
+            raise ReadTimeoutError(endpoint_url=request.url)
+
+        self._client.meta.events.register_first(f"before-send.{self._service}.{operation}", before_send)
