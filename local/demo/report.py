@@ -1,0 +1,110 @@
+"""What the demo shows on the screen and leaves in `.local/demo.json`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from local.demo.checks import Arrived, Contact, Step, by_person
+from local.demo.session import AFTER_SENDING_AGAIN, BAD_BATCH, MOMENTS, NAMES, SENT_AGAIN, Moment
+
+
+def show_afternoon(console: Console, start: datetime) -> None:
+    table = _table("What the tea shop sends", "time", "who", "call", "remark")
+    for moment in MOMENTS:
+        table.add_row(_clock(start, moment.at), NAMES[moment.who], escape(moment.title), _remark(moment))
+    table.add_section()
+    for (moment, _), remark in zip(BAD_BATCH, ("made by hand: it has no name", "in the same batch: it is good"), strict=True):
+        table.add_row(_clock(start, moment.at), NAMES[moment.who], escape(moment.title), remark)
+    table.add_section()
+    table.add_row("", "Maya", f"{len(SENT_AGAIN)} events once more", "the same ids, as a client does that got no answer")
+    table.add_row(_clock(start, AFTER_SENDING_AGAIN.at), "Maya", escape(AFTER_SENDING_AGAIN.title), "what has happened since")
+    console.print(table)
+
+
+def show_recorded(console: Console, arrived: Arrived) -> None:
+    table = _table(f"What Tributary recorded: {len(arrived.accepted)} accepted, {len(arrived.rejected)} refused", "event", "type", "name", "status", "why")
+    for line in sorted([*arrived.accepted, *arrived.rejected], key=lambda line: str(line["message_id"])):
+        why = f"[yellow]{escape(line['code'])}[/] at [bold]{escape(line['field'])}[/]: {escape(line['message'])}" if line.get("code") else ""
+        status = "[green]accepted[/]" if line["status"] == "accepted" else "[yellow]rejected[/]"
+        table.add_row(str(line["message_id"]), str(line["type"]), escape(str(line["name"] or "")), status, why)
+    console.print(table)
+
+
+def show_people(console: Console, contacts: Sequence[Contact]) -> None:
+    table = _table("Who is who", "known by", "profile", "groups")
+    for contact in contacts:
+        known = "\n".join(f"{kind} [bold]{escape(value)}[/]" for kind, value in sorted(contact.identifiers))
+        profile = "\n".join(f"{escape(name)}: {escape(_short(value))}" for name, value in contact.profile.items())
+        table.add_row(known, profile, escape("\n".join(contact.groups)), end_section=True)
+    console.print(table)
+
+
+def show_kissmetrics(console: Console, arrived: Arrived, start: datetime) -> None:
+    """Each person's requests, in the order they came."""
+    kinds = {"/e": "event", "/s": "properties", "/a": "alias"}
+    table = _table("What Kissmetrics received", "who", "time", "call", "what", "properties")
+    lanes, _ = by_person(arrived)
+    for who, requests in lanes.items():
+        for number, request in enumerate(requests):
+            params: Mapping[str, str] = request["params"]
+            what = f"{params['_p']} = {params['_n']}" if request["path"] == "/a" else params.get("_n", "")
+            own = ", ".join(f"{name}: {_short(value)}" for name, value in params.items() if not name.startswith("_"))
+            at = "" if request["at"] is None else _clock(start, request["at"])
+            table.add_row(
+                NAMES[who] if number == 0 else "", at, kinds.get(request["path"], ""), escape(what), escape(own), end_section=number == len(requests) - 1
+            )
+    console.print(table)
+
+
+def show_steps(console: Console, steps: Sequence[Step]) -> None:
+    table = _table("Compared with what must have come of it", "", "step")
+    for step in steps:
+        table.add_row("[green]✔[/]" if step.ok else "[red]✘[/]", escape(step.step))
+    console.print(table)
+    for step in steps:
+        if not step.ok:
+            console.print(f"[red]✘ {escape(step.step)}[/]")
+            console.print("  expected", json.dumps(step.expected, ensure_ascii=False), markup=False, highlight=False)
+            console.print("  got     ", json.dumps(step.got, ensure_ascii=False), markup=False, highlight=False)
+
+
+def write(path: Path, steps: Sequence[Step]) -> None:
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(json.dumps([step.as_json() for step in steps], indent=2, ensure_ascii=False) + "\n")
+
+
+def _table(title: str, *columns: str) -> Table:
+    table = Table(title=title, title_justify="left", title_style="bold", header_style="dim")
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    return table
+
+
+def _remark(moment: Moment) -> str:
+    arguments = moment.arguments
+    campaign = arguments.get("context", {}).get("campaign")
+    if campaign:
+        return f"from {campaign['source']}, {campaign['name']}"
+    if arguments.get("integrations", {}).get("Kissmetrics") is False:
+        return "not for Kissmetrics"
+    if "personas" in arguments.get("context", {}):
+        return "an audience of Engage"
+    products = arguments.get("properties", {}).get("products")
+    return f"{len(products)} products" if products and len(products) > 1 else ""
+
+
+def _clock(start: datetime, at: int) -> str:
+    return (start + timedelta(seconds=at)).astimezone(UTC).strftime("%H:%M:%S")
+
+
+def _short(value: Any) -> str:
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= 60 else f"{text[:57]}…"
