@@ -1,0 +1,235 @@
+"""The whole pipeline in one process: the real handlers, moto in place of AWS, a scripted vendor in place of the network.
+
+It pumps what AWS would: queue messages until they are deleted, stream records in order until the handler returns. A handler that raises, or is killed, gets its
+batch again.
+"""
+
+from __future__ import annotations
+
+import base64
+import importlib
+import json
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from types import ModuleType
+from typing import Any
+
+import boto3
+import pytest
+from moto import mock_aws
+
+from tests.kit.builders import NOON
+from tests.kit.moto import create_table
+from tributary.access import hash_key
+from tributary.adapters import aws
+
+STACK = "shop"
+WRITE_KEY = "wk_" + "a" * 29
+FUNCTIONS = ("intake", "record", "fan_out", "resolve", "forward_kissmetrics")
+_STREAM_BATCH = 100
+
+
+class Killed(BaseException):
+    """The sandbox died: nothing of ours can catch it."""
+
+
+class LambdaContext:
+    function_name = "test"
+    memory_limit_in_mb = 512
+    invoked_function_arn = "arn:aws:lambda:us-east-1:123456789012:function:test"
+    aws_request_id = "request"
+
+    def get_remaining_time_in_millis(self) -> int:
+        return 60_000
+
+
+class Pipeline:
+    """`vendor_requests`: what the vendor was sent, oldest first."""
+
+    def __init__(self, handlers: dict[str, ModuleType], urls: dict[str, str]) -> None:
+        self._handlers = handlers
+        self._urls = urls
+        self._seen: dict[str, int] = {"fan_out": 0, "resolve": 0}
+        self.crashes = 0
+
+    def invoke(self, function: str, event: dict[str, Any]) -> Any:
+        return self._handlers[function].lambda_handler(event, LambdaContext())
+
+    def post(self, path: str, body: Any, *, key: str = WRITE_KEY) -> dict[str, Any]:
+        """A request to the tracking API, as the gateway hands it over."""
+        token = base64.b64encode(f"{key}:".encode()).decode()
+        event = {
+            "version": "2.0",
+            "routeKey": "POST /v1/{call}",
+            "rawPath": path,
+            "rawQueryString": "",
+            "headers": {"authorization": f"Basic {token}", "content-type": "application/json"},
+            "requestContext": {"http": {"method": "POST", "path": path, "sourceIp": "203.0.113.7"}, "timeEpoch": int(NOON.timestamp() * 1000)},
+            "pathParameters": {"call": path.rsplit("/", 1)[1]},
+            "body": body if isinstance(body, str) else json.dumps(body),
+            "isBase64Encoded": False,
+        }
+        answer: dict[str, Any] = self.invoke("intake", event)
+        return answer
+
+    def run(self, rounds: int = 12) -> None:
+        """Pump until nothing is left to do."""
+        for _ in range(rounds):
+            idle = not self._pump_queue("record", "ingest")
+            idle &= not self._pump_stream("fan_out")
+            idle &= not self._pump_stream("resolve")
+            idle &= not self._pump_queue("forward_kissmetrics", "kissmetrics")
+            if idle:
+                return
+        raise AssertionError("the pipeline does not come to rest")
+
+    def _pump_queue(self, function: str, queue: str) -> bool:
+        sqs = boto3.client("sqs")
+        url = self._urls[queue]
+        messages = sqs.receive_message(
+            QueueUrl=url, MaxNumberOfMessages=10, AttributeNames=["All"], MessageSystemAttributeNames=["All"], VisibilityTimeout=30
+        ).get("Messages", [])
+        if not messages:
+            return False
+        records = [
+            {"messageId": m["MessageId"], "receiptHandle": m["ReceiptHandle"], "body": m["Body"], "attributes": m["Attributes"], "eventSource": "aws:sqs"}
+            for m in messages
+        ]
+        failed = {record["messageId"] for record in records}
+        with self._surviving():
+            answer = self.invoke(function, {"Records": records}) or {}
+            failed = {failure["itemIdentifier"] for failure in answer.get("batchItemFailures", [])}
+        for record in records:
+            if record["messageId"] in failed:
+                sqs.change_message_visibility(QueueUrl=url, ReceiptHandle=record["receiptHandle"], VisibilityTimeout=0)
+            else:
+                sqs.delete_message(QueueUrl=url, ReceiptHandle=record["receiptHandle"])
+        return True
+
+    def _pump_stream(self, function: str) -> bool:
+        records = [record for record in self._stream() if record["eventName"] == "INSERT" and record["dynamodb"]["Keys"]["sk"]["S"].startswith("event#")]
+        batch = records[self._seen[function] :][:_STREAM_BATCH]
+        if not batch:
+            return False
+        with self._surviving():
+            self.invoke(function, {"Records": batch})
+            self._seen[function] += len(batch)
+        return True
+
+    @contextmanager
+    def _surviving(self) -> Iterator[None]:
+        try:
+            yield
+        except (Killed, Exception):
+            self.crashes += 1
+            self.restart()
+
+    def restart(self) -> None:
+        """New sandboxes: nothing built before is left."""
+        for name in self._handlers:
+            self._handlers[name] = importlib.reload(self._handlers[name])
+
+    @staticmethod
+    def _stream() -> list[dict[str, Any]]:
+        client = boto3.client("dynamodbstreams")
+        arn = boto3.client("dynamodb").describe_table(TableName="events")["Table"]["LatestStreamArn"]
+        found: list[dict[str, Any]] = []
+        for shard in client.describe_stream(StreamArn=arn)["StreamDescription"]["Shards"]:
+            iterator = client.get_shard_iterator(StreamArn=arn, ShardId=shard["ShardId"], ShardIteratorType="TRIM_HORIZON")["ShardIterator"]
+            found += client.get_records(ShardIterator=iterator)["Records"]
+        return [json.loads(json.dumps(record, default=_json)) for record in found]
+
+    def rows(self, table: str) -> list[dict[str, Any]]:
+        """Every row of a table, by key."""
+        pages = boto3.client("dynamodb").get_paginator("scan").paginate(TableName=table)
+        return sorted((item for page in pages for item in page["Items"]), key=lambda item: (item["pk"]["S"], item["sk"]["S"]))
+
+
+def _json(value: Any) -> Any:
+    return base64.b64encode(value).decode() if isinstance(value, bytes) else str(value)
+
+
+@contextmanager
+def pipeline(monkeypatch: pytest.MonkeyPatch, vendor: Any, *, settings: Callable[[Any], None] | None = None) -> Iterator[Pipeline]:
+    """A stack with one source, one write key and one Kissmetrics connection. `vendor`: what stands in for the network (`ports.Vendor`)."""
+    for client in (aws.dynamodb, aws.sqs, aws.ssm):
+        client.cache_clear()
+    with mock_aws(), monkeypatch.context() as patch:
+        for name in list(os.environ):
+            if name.startswith(("AWS_", "POWERTOOLS_", "TRIBUTARY_")):
+                patch.delenv(name)
+        variables = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_DEFAULT_REGION": "us-east-1"}
+        variables |= {"POWERTOOLS_METRICS_NAMESPACE": "Tributary", "POWERTOOLS_SERVICE_NAME": "test", "POWERTOOLS_LOG_LEVEL": "INFO"}
+        for name, value in variables.items():
+            patch.setenv(name, value)
+        urls = _stack(patch)
+        patch.setattr("tributary.adapters.http.HttpVendor", lambda *_, **__: vendor)
+        handlers = {name: importlib.reload(importlib.import_module(f"functions.{name}.handler")) for name in FUNCTIONS}
+        yield Pipeline(handlers, urls)
+    for client in (aws.dynamodb, aws.sqs, aws.ssm):
+        client.cache_clear()
+
+
+def _stack(patch: pytest.MonkeyPatch) -> dict[str, str]:
+    dynamodb, sqs, ssm = boto3.client("dynamodb"), boto3.client("sqs"), boto3.client("ssm")
+    for table in ("events", "contacts", "config"):
+        create_table(dynamodb, table)
+    dynamodb.update_table(TableName="events", StreamSpecification={"StreamEnabled": True, "StreamViewType": "NEW_IMAGE"})
+    urls = {
+        "ingest": sqs.create_queue(QueueName="ingest")["QueueUrl"],
+        "kissmetrics": sqs.create_queue(QueueName="kissmetrics.fifo", Attributes={"FifoQueue": "true"})["QueueUrl"],
+    }
+    for name, value in {
+        "EVENTS_TABLE": "events",
+        "CONTACTS_TABLE": "contacts",
+        "CONFIG_TABLE": "config",
+        "INGEST_QUEUE_URL": urls["ingest"],
+        "KISSMETRICS_QUEUE_URL": urls["kissmetrics"],
+        "QUEUE_URL": urls["kissmetrics"],
+        "SECRETS_PREFIX": f"/{STACK}",
+        "UNKNOWN_KEY": "refuse",
+        "EVENTS_PER_SECOND": "1000000",
+        "RETENTION_DAYS": "0",
+    }.items():
+        patch.setenv(name, value)
+    ssm.put_parameter(Name=f"/{STACK}/digest-key", Type="SecureString", Value=base64.b64encode(b"k" * 32).decode())
+    ssm.put_parameter(Name=f"/{STACK}/connections/con_km", Type="SecureString", Value=json.dumps({"apiKey": "km_key_001"}))
+    _put_settings(dynamodb)
+    return urls
+
+
+def _put_settings(dynamodb: Any) -> None:
+    created = NOON.isoformat()
+    key = {"id": "key_1", "kind": "write", "source": "src_shop", "created_at": created}
+    connection = {"id": "con_km", "type": "kissmetrics", "label": "Kissmetrics", "created_at": created}
+    source = {"id": "src_shop", "label": "Shop", "created_at": created}
+    for pk, sk, data in (
+        (f"key#{hash_key(WRITE_KEY)}", "key", key),
+        ("source", "src_shop", source),
+        ("connection", "con_km", connection),
+    ):
+        item = {"pk": {"S": pk}, "sk": {"S": sk}, "data": {"S": json.dumps(data)}, "version": {"N": "1"}, "source_enabled": {"BOOL": True}}
+        with suppress(KeyError):
+            dynamodb.put_item(TableName="config", Item=item)
+
+
+def kill_at(number: int, *, applied: bool) -> Callable[[], int]:
+    """Kill the sandbox at the n-th AWS call that it makes, before AWS has it or after; answers how many calls were made in all.
+
+    Call inside `pipeline(...)`, once the events are posted.
+    """
+    from moto.core.models import botocore_stubber  # noqa: PLC0415
+
+    made = [0]
+
+    def before_send(request: Any, event_name: str, **_: Any) -> None:
+        made[0] += 1
+        if made[0] == number:
+            if applied:
+                assert botocore_stubber(event_name, request) is not None
+            raise Killed
+
+    for client in (aws.dynamodb(), aws.sqs(), aws.ssm()):
+        client.meta.events.register_first(f"before-send.{client.meta.service_model.service_id.hyphenize()}", before_send)
+    return lambda: made[0]
