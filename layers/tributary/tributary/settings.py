@@ -44,6 +44,8 @@ class Connection(_Row, frozen=True, kw_only=True):
     label: str
     settings: dict[str, Any] = {}
     """Without secrets: those are in the parameter store under `connections/<id>`, as a JSON object of the same keys."""
+    secrets: list[str] = []
+    """The names of the credentials that are set."""
     enabled: bool = True
     mode: Mode = "live"
     history: bool = False
