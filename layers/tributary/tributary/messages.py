@@ -31,7 +31,7 @@ class Rejected(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_d
     """The item as sent, as JSON text, at most 2,048 characters of it."""
 
 
-class IngestMessage(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True, forbid_unknown_fields=True):
+class IngestMessage(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
     """Ingest queue: what one request or page of a poll brought."""
 
     schema_version: Literal[1] = 1
@@ -41,7 +41,7 @@ class IngestMessage(msgspec.Struct, frozen=True, kw_only=True, rename="camel", o
     rejected: list[Rejected] = []
 
 
-class DeliveryMessage(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True, forbid_unknown_fields=True):
+class DeliveryMessage(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
     """Destination queue: one event for one connection."""
 
     schema_version: Literal[1] = 1
@@ -55,5 +55,12 @@ delivery_decoder: Final = msgspec.json.Decoder(DeliveryMessage)
 
 
 def to_text(message: IngestMessage | DeliveryMessage | dict[str, Any]) -> str:
-    """The message as an SQS body. SQS refuses U+FFFE and U+FFFF, which JSON text may hold as they are: they are escaped."""
-    return _encoder.encode(message).decode().replace("\ufffe", "\\ufffe").replace("\uffff", "\\uffff")
+    """The message as an SQS body."""
+    return sqs_text(_encoder.encode(message)).decode()
+
+
+def sqs_text(json: bytes) -> bytes:
+    """JSON that SQS takes: it refuses U+FFFE and U+FFFF, which JSON text may hold as they are, so these are escaped."""
+    if b"\xef\xbf" not in json:
+        return json
+    return json.replace(b"\xef\xbf\xbe", b"\\ufffe").replace(b"\xef\xbf\xbf", b"\\uffff")
