@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence, Set
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
+
+import msgspec
 
 from tributary.events import Event
 from tributary.settings import Connection
@@ -40,6 +42,53 @@ class PoisonRecords(Protocol):
 
     def park(self, place: str, key: str, code: str, body: bytes = b"") -> None:
         """Keep it under the function it was met in. `body` stays beside the log, for it may hold personal data; the same (place, key) again replaces it."""
+
+
+class RowKey(NamedTuple):
+    """Where a row of CONTACTS stands."""
+
+    partition: str
+    sort: str
+
+
+@dataclass(frozen=True)
+class ContactRow:
+    """A row as it was read. `revision` is 1 at first, and one more after every write."""
+
+    key: RowKey
+    revision: int
+    data: bytes
+
+
+@dataclass(frozen=True)
+class WriteRow:
+    """Put `data` there, if the row is still at the revision `expected`; None: if there is none yet."""
+
+    key: RowKey
+    data: bytes
+    expected: int | None
+
+
+@dataclass(frozen=True)
+class RemoveRow:
+    """Delete the row, if it is still at the revision `expected`."""
+
+    key: RowKey
+    expected: int
+
+
+class ContactStore(Protocol):
+    """CONTACTS: small rows, each with a revision, changed together or not at all. What the rows mean is said in `contacts/rows.py`."""
+
+    def get(self, keys: Set[RowKey]) -> dict[RowKey, ContactRow]:
+        """Those of the rows that exist; batched, strongly consistent. Raises `StoreUnavailable`."""
+
+    def rows(self, partition: str) -> Iterator[ContactRow]:
+        """Every row of a partition, in the order of their sort keys; strongly consistent. Raises `StoreUnavailable`."""
+
+    def commit(self, changes: Sequence[WriteRow | RemoveRow]) -> None:
+        """All of the changes, at most 100 of different rows and 4 MB, or none. Raises `WriteConflict` where a revision is another (or another worker is at the
+        same rows at this moment), `StoreUnavailable` when it cannot be told: then they may have been made."""
 
 
 class Suppressions(Protocol):
@@ -114,8 +163,7 @@ class Feed(Protocol):
         """A page and the cursor of the next."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class VendorRequest:
+class VendorRequest(msgspec.Struct, frozen=True, kw_only=True):
     """One HTTP request to a vendor, as data. `query` and `form` are decoded pairs in the order they are sent; they go out as percent-encoded UTF-8."""
 
     method: str
@@ -123,9 +171,11 @@ class VendorRequest:
     query: Sequence[tuple[str, str]] = ()
     form: Sequence[tuple[str, str]] | None = None
     json: Any = None
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = msgspec.field(default_factory=dict)
     notes: Sequence[str] = ()
     """What a person should know of it although it is sent: limits the vendor may apply, parts it does not take. Counts and lengths, no values; for the log."""
+    encoded: str | None = None
+    """The query or form as `encode_pairs` makes it, where the destination needed it to choose the method; to be sent as it is."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -231,4 +281,5 @@ class ShadowStore(Protocol):
         """Keep them; the same event again replaces them. Raises `StoreUnavailable`."""
 
     def of(self, connection: str) -> Iterator[Mapping[str, Any]]:
-        """`{source, messageId, type, receivedAt, requests: [{method, url, query, form, json, headers}]}`, by the events' stamps, oldest first."""
+        """`{source, messageId, type, receivedAt, requests: [{method, url, query, form, json, headers, notes}]}`, by the events' stamps, oldest first. What was
+        built with placeholders in place of credentials."""

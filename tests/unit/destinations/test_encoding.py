@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tributary.destinations.encoding import encode_pairs, encoded_length
+from tributary.destinations import encoding
+from tributary.destinations.encoding import encode_each, encode_pairs, encoded_length
 
-_ANY_TEXT = st.text(st.characters(exclude_categories=["Cs"])) | st.text("ab%&=+ \x00\x01\x02\x7fé½𝄞")
+_ANY_TEXT = st.text(st.characters(exclude_categories=["Cs"])) | st.text('ab%&=+ []",\\\x00\x01\x02\x7fé½𝄞')
 _PAIRS = st.lists(st.tuples(_ANY_TEXT, _ANY_TEXT), max_size=8)
 
 
@@ -48,6 +49,10 @@ def test_half_of_a_surrogate_pair_becomes_the_replacement_character(half: int) -
     assert encode_pairs([("name", f"a{chr(half)}b"), ("next", "c")]) == "name=a%EF%BF%BDb&next=c"
 
 
+def test_text_that_looks_like_what_stands_between_pairs_is_text() -> None:
+    assert encode_pairs([('"],["', '","'), ("]],[[", ",")]) == "%22%5D%2C%5B%22=%22%2C%22&%5D%5D%2C%5B%5B=%2C"
+
+
 def test_control_characters_that_the_encoder_uses_inside_do_not_confuse_it() -> None:
     assert encode_pairs([("a\x00b", "c\x01d"), ("e", "f")]) == "a%00b=c%01d&e=f"
     assert encode_pairs([("a", "\x00")]) == "a=%00"
@@ -59,6 +64,18 @@ def test_it_says_what_the_standard_library_says(pairs: list[tuple[str, str]]) ->
     expected = "&".join(f"{quote(name, safe='')}={quote(value, safe='')}" for name, value in pairs)
     assert encode_pairs(pairs) == expected
     assert encoded_length(pairs) == len(expected)
+
+
+@given(requests=st.lists(st.dictionaries(_ANY_TEXT, _ANY_TEXT, max_size=8), max_size=4))
+def test_several_requests_together_are_encoded_as_each_alone(requests: list[dict[str, str]]) -> None:
+    assert encode_each(requests) == [encode_pairs(list(request.items())) for request in requests]
+
+
+def test_names_that_are_all_different_do_not_fill_the_memory() -> None:
+    for number in range(10_000):
+        encode_pairs([(f"name {number}", "x")])
+    assert len(encoding._NAMES) <= 4096
+    assert encode_pairs([("name 0", "x")]) == "name%200=x"
 
 
 @given(pairs=_PAIRS)

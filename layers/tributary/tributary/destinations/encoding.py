@@ -1,48 +1,90 @@
 """Percent-encoding of decoded pairs, as a query or a form carries them: UTF-8, a space is %20, only letters, digits and `-._~` stay as they are (RFC 3986).
 
-`urllib.parse.quote` says the same, but walks a string byte by byte in Python. Here the whole query is one byte string and each *kind* of unsafe byte in it is
-replaced at once, which on a query of a kilobyte is several times faster; encoding is a good part of what a request costs.
+`urllib.parse.quote` says the same, but walks a string byte by byte in Python, and encoding is a good part of what a request costs. Here names, which come again
+and again, are remembered, and many values become one byte string in which each *kind* of unsafe byte is replaced at once: a fifth of the time or less.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Mapping, Sequence
 from typing import Final
+
+Pairs = Sequence[tuple[str, str]]
 
 _UNRESERVED: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~"
 _PERCENT: Final = ord("%")
 _ESCAPES: Final = [(bytes([byte]), b"%%%02X" % byte) for byte in range(256)]
+_BETWEEN: Final = "\x00"
+"""Stands between values while they are one string."""
+_UNRESERVED_OR_BETWEEN: Final = _UNRESERVED + _BETWEEN.encode()
+_MAX_REMEMBERED: Final = 4096
+"""A shop's tracking plan has a few hundred names; names made of ids must not fill the memory."""
 
-# Stand for `=` and `&` until the rest is escaped; text that holds them itself is encoded piece by piece.
-_EQUALS: Final = "\x00"
-_AND: Final = "\x01"
-_MARKED: Final = _UNRESERVED + b"\x00\x01"
 
-
-def encode_pairs(pairs: Iterable[tuple[str, str]]) -> str:
+def encode_pairs(pairs: Pairs) -> str:
     """`name=value&name=value`, in the order given; an empty text for no pairs. Half of a surrogate pair, which UTF-8 cannot hold, becomes U+FFFD."""
-    pairs = list(pairs)
-    data = _join(pairs)
-    if not _marks_are_ours(data, len(pairs)):
-        return "&".join([f"{_encode(name)}={_encode(value)}" for name, value in pairs])
-    return _escape(data, safe=_MARKED).replace(b"\x00", b"=").replace(b"\x01", b"&").decode("ascii")
+    return _assemble([name for name, _ in pairs], _encode_values([value for _, value in pairs]))
 
 
-def encoded_length(pairs: Iterable[tuple[str, str]]) -> int:
-    """How many characters `encode_pairs` makes of them, without making it."""
-    pairs = list(pairs)
-    data = _join(pairs)
-    if not _marks_are_ours(data, len(pairs)):
-        return len(encode_pairs(pairs))
-    return len(data) + 2 * len(data.translate(None, _MARKED))
+def encode_each(requests: Sequence[Mapping[str, str]]) -> list[str]:
+    """`encode_pairs` of the items of each, which together cost less than one by one."""
+    values: list[str] = []
+    for request in requests:
+        values += request.values()
+    values = _encode_values(values)
+    texts = []
+    start = 0
+    for request in requests:
+        end = start + len(request)
+        texts.append(_assemble(request, values[start:end]))
+        start = end
+    return texts
 
 
-def _join(pairs: list[tuple[str, str]]) -> bytes:
-    return _to_utf8(_AND.join([f"{name}{_EQUALS}{value}" for name, value in pairs]))
+def encoded_length(pairs: Pairs) -> int:
+    """How many characters `encode_pairs` makes of them."""
+    return len(encode_pairs(pairs))
 
 
-def _marks_are_ours(data: bytes, pairs: int) -> bool:
-    return data.count(b"\x00") == pairs and data.count(b"\x01") == max(pairs - 1, 0)
+def encode_remembered(text: str) -> str:
+    """One name or value, for those that come again and again: the key of an account, a visitor's user agent."""
+    return _REMEMBERED[text]
+
+
+class _Remembered(dict[str, str]):
+    """Texts already encoded. It starts anew when it is full."""
+
+    def __missing__(self, text: str) -> str:
+        if len(self) >= _MAX_REMEMBERED:
+            self.clear()
+        encoded = self[text] = self.encode(text)
+        return encoded
+
+    def encode(self, text: str) -> str:
+        return _encode(text)
+
+
+class _RememberedNames(_Remembered):
+    """Names with what stands around them: `&Signed%20Up%20-%20plan=`."""
+
+    def encode(self, text: str) -> str:
+        return f"&{_encode(text)}="
+
+
+_REMEMBERED: Final = _Remembered()
+_NAMES: Final = _RememberedNames()
+
+
+def _assemble(names: Collection[str], values: list[str]) -> str:
+    parts = [""] * (2 * len(names))
+    parts[::2] = map(_NAMES.__getitem__, names)
+    parts[1::2] = values
+    return "".join(parts)[1:]
+
+
+def _encode_values(values: list[str]) -> list[str]:
+    encoded = _escape(_to_utf8(_BETWEEN.join(values)), safe=_UNRESERVED_OR_BETWEEN).decode("ascii").split(_BETWEEN)
+    return encoded if len(encoded) == len(values) else [_encode(value) for value in values]  # a value has the byte itself
 
 
 def _encode(text: str) -> str:

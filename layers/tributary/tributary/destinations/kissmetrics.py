@@ -13,13 +13,14 @@ import re
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, Final, Literal, NamedTuple, TypeGuard
 from urllib.parse import urlsplit
 
 from tributary.clock import Clock, SystemClock
 from tributary.destinations.answers import check_status
-from tributary.destinations.encoding import encoded_length
-from tributary.destinations.values import amount, flat, number_text, unix_seconds
+from tributary.destinations.encoding import encode_each, encode_remembered
+from tributary.destinations.values import amount, flatten_into, number_text, unix_seconds
 from tributary.errors import InvalidForVendor, SettingsInvalid
 from tributary.events import Alias, Event, Group, Identify, Page, Screen, Track
 from tributary.identity.identifiers import is_blocked
@@ -42,8 +43,10 @@ OLDEST_STORED: Final = unix_seconds(datetime(2009, 1, 1, tzinfo=UTC))
 
 _BILLING_PROPERTY: Final[Mapping[KeyCase, str]] = {"seed": "Billing amount", "source": "Billing Amount"}
 _BILLING_LOWER: Final = "billing amount"
+_BILLING_LENGTH: Final = len(_BILLING_LOWER)
 _CONTROL_NAMES: Final = frozenset({"_k", "_p", "_n", "_t", "_d", "_p2", "_ip", "_ua"})
 """Parameters that mean something to Kissmetrics: never taken from a caller's properties."""
+_NOT_A_PROPERTY: Final = _CONTROL_NAMES | {"", " "}
 _ORDER_COMPLETED: Final = re.compile(r"[ _]?completed[ _]?order|[ _]?order[ _]?completed[ _]?\Z", re.IGNORECASE | re.ASCII)
 _BECOME_SPACES: Final = str.maketrans(",:", "  ")
 _PLAIN_HTTP_HOSTS: Final = frozenset({"127.0.0.1", "localhost"})
@@ -65,7 +68,7 @@ class KissmetricsSettings:
     track_named_pages: bool = True
     endpoint: str = DEFAULT_ENDPOINT
     key_case: KeyCase = "seed"
-    """How the billing property and group traits are spelled: `Billing amount` and `Group - Name`, or `Billing Amount` and `Group - name`; one to Kissmetrics."""
+    """How the billing property and group traits are spelled: `Billing amount` and `Group - Name`, or `Billing Amount` and `Group - name`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,7 +81,7 @@ class KissmetricsDestination:
     clock: Clock = field(default_factory=SystemClock)
 
     def build(self, event: Event, settings: Mapping[str, Any]) -> list[VendorRequest]:
-        return build(event, parse_settings(settings))
+        return build(event, _parsed(settings))
 
     def check(self, answer: VendorAnswer) -> None:
         # 304: an old tracker's answer to a request it had seen
@@ -98,6 +101,19 @@ def parse_settings(settings: Mapping[str, Any]) -> KissmetricsSettings:
         endpoint=_endpoint(settings.get("endpoint", DEFAULT_ENDPOINT)),
         key_case=_key_case(settings.get("keyCase", "seed")),
     )
+
+
+@lru_cache(maxsize=64)
+def _parsed_items(items: tuple[tuple[str, Any], ...]) -> KissmetricsSettings:
+    return parse_settings(dict(items))
+
+
+def _parsed(settings: Mapping[str, Any]) -> KissmetricsSettings:
+    """`parse_settings`, once for as long as the settings stay the same."""
+    try:
+        return _parsed_items(tuple(settings.items()))
+    except TypeError:  # one of them is a list or an object
+        return parse_settings(settings)
 
 
 def build(event: Event, settings: KissmetricsSettings) -> list[VendorRequest]:
@@ -125,50 +141,53 @@ def build(event: Event, settings: KissmetricsSettings) -> list[VendorRequest]:
 
 
 def _track(event: Track, settings: KissmetricsSettings) -> list[VendorRequest]:
-    call = _call_of(event, settings)
-    if call is None:
+    person = _person(event)
+    if person is None:
         return []
     if _is_blank_name(event.event):
         raise InvalidForVendor("an event name of nothing but blanks, commas and colons", field="event")
     is_order = _ORDER_COMPLETED.match(event.event) is not None
-    notes: list[str] = []
-    products = _products(event.properties, notes) if is_order else []
-    properties = _event_properties(event.event, event.properties, _revenue(event.properties, or_total=is_order), settings, notes)
-    requests = [call.record(event.event, properties, notes)]
-    for index, product in products:
-        notes = []
-        properties = _event_properties(event.event, product, _revenue(product, or_total=False), settings, notes)
-        # Kissmetrics keeps one value of a property a second, so each product has a second of its own.
-        requests.append(call.set(properties, notes, seconds_later=index))
-    return requests
+    prefix = f"{event.event} - " if settings.prefix_properties else ""
+    call = _call_by(person, event, settings)
+    drafts = [call.record(event.event)]
+    _add_event_properties(drafts[0], prefix, event.properties, _revenue(event.properties, or_total=is_order), settings)
+    if is_order:
+        for index, product in _products(event.properties.get("products"), drafts[0].notes):
+            # Kissmetrics keeps one value of a property a second, so each product has a second of its own.
+            draft = call.set(seconds_later=index)
+            _add_event_properties(draft, prefix, product, _revenue(product, or_total=False), settings)
+            drafts.append(draft)
+    return _requests(call, drafts, settings)
 
 
 def _page(event: Page | Screen, settings: KissmetricsSettings, kind: Literal["Page", "Screen"]) -> list[VendorRequest]:
-    call = _call_of(event, settings)
+    person = _person(event)
     title = _page_title(event, settings)
-    if call is None or title is None:
+    if person is None or title is None:
         return []
-    properties = _prefixed(f"{kind} - ", flat(event.properties), settings)
+    call = _call_by(person, event, settings)
+    draft = call.record(f"Viewed {title} {kind}")
+    _add_properties(draft, f"{kind} - ", event.properties, settings)
     if _is_given(event.name):
-        properties[f"{kind} - name"] = event.name
+        draft.parameters[f"{kind} - name"] = event.name
     if _is_given(event.category):
-        properties[f"{kind} - category"] = event.category
-    return [call.record(f"Viewed {title} {kind}", properties, [])]
+        draft.parameters[f"{kind} - category"] = event.category
+    return _requests(call, [draft], settings)
 
 
 def _identify(event: Identify, settings: KissmetricsSettings) -> list[VendorRequest]:
-    call = _call_of(event, settings)
-    if call is None:
+    person = _person(event)
+    if person is None:
         return []
-    notes: list[str] = []
-    traits = _unprefixed(flat(event.traits), notes)
+    call = _call_by(person, event, settings)
+    draft = call.set()
+    flatten_into(draft.parameters, _without_control_names(event.traits, draft.notes))
     if _is_given(event.user_id):
-        traits["id"] = event.user_id
-    alias = _alias_of_both_ids(event, call, notes)
-    return [call.set(traits, notes), *alias]
+        draft.parameters["id"] = event.user_id
+    return _requests(call, [draft, *_alias_of_both_ids(event, call, draft.notes)], settings)
 
 
-def _alias_of_both_ids(event: Identify, call: _Call, notes: list[str]) -> list[VendorRequest]:
+def _alias_of_both_ids(event: Identify, call: _Call, notes: list[str]) -> list[_Draft]:
     """Ties the visitor to the person they turned out to be. Not where either id is one that many people share: nobody can take an alias back."""
     if not (_is_given(event.user_id) and _is_given(event.anonymous_id)):
         return []
@@ -177,15 +196,18 @@ def _alias_of_both_ids(event: Identify, call: _Call, notes: list[str]) -> list[V
         if is_blocked(identity):
             notes.append(f"no alias is sent: many people share this {field_name}")
             return []
-    return [call.alias(user, visitor)]
+    return [call.alias(visitor)]
 
 
 def _group(event: Group, settings: KissmetricsSettings) -> list[VendorRequest]:
-    call = _call_of(event, settings)
-    if call is None:
+    person = _person(event)
+    if person is None:
         return []
-    traits = {_group_key(name, settings): text for name, text in flat(event.traits).items() if name.lower() != "id"}
-    return [call.set({"Group - id": event.group_id, **_prefixed("Group - ", traits, settings)}, [])]
+    call = _call_by(person, event, settings)
+    draft = call.set()
+    draft.parameters["Group - id"] = event.group_id
+    _add_properties(draft, "Group - ", {_group_key(name, settings): value for name, value in event.traits.items() if name.lower() != "id"}, settings)
+    return _requests(call, [draft], settings)
 
 
 def _group_key(name: str, settings: KissmetricsSettings) -> str:
@@ -195,89 +217,150 @@ def _group_key(name: str, settings: KissmetricsSettings) -> str:
 def _alias(event: Alias, settings: KissmetricsSettings) -> list[VendorRequest]:
     """Without a previous id, as the browser sends it, the anonymous one is meant."""
     previous, previous_field = (event.previous_id, "previousId") if _is_given(event.previous_id) else (event.anonymous_id, "anonymousId")
-    call = _call_of(event, settings)
-    if call is None or not (_is_given(previous) and _is_given(event.user_id)):
+    if not (_is_given(previous) and _is_given(event.user_id)):
         return []
     for field_name, identity in ((previous_field, previous), ("userId", event.user_id)):
         if is_blocked(_identity(identity, field_name)):
             raise InvalidForVendor(f"many people share this {field_name}, and nobody can take an alias back", field=field_name)
-    return [call.alias(previous, event.user_id)]
+    call = _call_by(previous, event, settings)
+    return _requests(call, [call.alias(event.user_id)], settings)
+
+
+class _Draft(NamedTuple):
+    """A request in the making."""
+
+    path: str
+    parameters: Parameters
+    """All but those of `_Call.repeated`."""
+    notes: list[str]
 
 
 class _Call(NamedTuple):
     """What the requests of one event have in common."""
 
-    settings: KissmetricsSettings
-    person: str
     seconds: int
-    client: Parameters
+    repeated: Parameters
+    """Parameters that come again with other events: the key and the browser."""
+    own: Parameters
+    """Who did it, and from where."""
 
-    def record(self, name: str, properties: Parameters, notes: list[str]) -> VendorRequest:
-        control = {"_k": self.settings.api_key, "_p": self.person, "_n": name, "_t": str(self.seconds), "_d": "1", **self.client}
+    def record(self, name: str) -> _Draft:
+        draft = _Draft("/e", {**self.own, "_n": name, "_t": str(self.seconds), "_d": "1"}, self._notes())
         if len(name) > MAX_NAME:
-            notes.append(f"the event name has {len(name)} characters, Kissmetrics documents {MAX_NAME}")
-        return self._request("/e", control, properties, self._noted(properties, self.seconds, notes))
+            draft.notes.append(f"the event name has {len(name)} characters, Kissmetrics documents {MAX_NAME}")
+        return draft
 
-    def set(self, properties: Parameters, notes: list[str], *, seconds_later: int = 0) -> VendorRequest:
-        seconds = self.seconds + seconds_later
-        control = {"_k": self.settings.api_key, "_p": self.person, "_t": str(seconds), "_d": "1", **self.client}
-        return self._request("/s", control, properties, self._noted(properties, seconds, notes))
+    def set(self, *, seconds_later: int = 0) -> _Draft:
+        return _Draft("/s", {**self.own, "_t": str(self.seconds + seconds_later), "_d": "1"}, self._notes())
 
-    def alias(self, identity: str, other: str) -> VendorRequest:
+    def alias(self, other: str) -> _Draft:
         """Without a time: an alias holds for ever and backwards."""
-        return self._request("/a", {"_k": self.settings.api_key, "_p": identity, "_n": other, **self.client}, {}, ())
+        return _Draft("/a", {**self.own, "_n": other}, [])
 
-    def _request(self, path: str, control: Parameters, properties: Parameters, notes: Sequence[str]) -> VendorRequest:
-        pairs = (*control.items(), *properties.items())
-        url = self.settings.endpoint + path
-        if encoded_length(pairs) <= MAX_QUERY:
-            return VendorRequest(method="GET", url=url, query=pairs, notes=notes)
-        return VendorRequest(method="POST", url=url, form=pairs, notes=notes)
-
-    @staticmethod
-    def _noted(properties: Parameters, seconds: int, notes: list[str]) -> Sequence[str]:
-        if seconds < OLDEST_STORED:
-            notes.append("happened before 2009, which Kissmetrics does not store")
-        if max(map(len, properties), default=0) > MAX_NAME:
-            notes.extend([f"a property name has {len(name)} characters, Kissmetrics documents {MAX_NAME}" for name in properties if len(name) > MAX_NAME])
-        if max(map(len, properties.values()), default=0) > MAX_VALUE:
-            notes.extend(
-                [
-                    f"the value of {_shown(name)} has {len(value)} characters, Kissmetrics documents {MAX_VALUE}"
-                    for name, value in properties.items()
-                    if len(value) > MAX_VALUE
-                ]
-            )
-        return tuple(notes)
+    def _notes(self) -> list[str]:
+        return [] if self.seconds >= OLDEST_STORED else ["happened before 2009, which Kissmetrics does not store"]
 
 
-def _call_of(event: Event, settings: KissmetricsSettings) -> _Call | None:
-    """None for an event that names nobody. Raises `InvalidForVendor` for an identity that is too long."""
+def _call_by(person: str, event: Event, settings: KissmetricsSettings) -> _Call:
+    repeated, own = {"_k": settings.api_key}, {"_p": person}
+    if _is_given(ip := event.context.get("ip")):
+        own["_ip"] = ip
+    if _is_given(user_agent := event.context.get("userAgent")):
+        repeated["_ua"] = user_agent
+    return _Call(unix_seconds(event.timestamp), repeated, own)
+
+
+def _person(event: Event) -> str | None:
+    """Who did it; None for an event that names nobody. Raises `InvalidForVendor` for an identity that is too long."""
     if _is_given(event.user_id):
-        person = _identity(event.user_id, "userId")
-    elif _is_given(event.anonymous_id):
-        person = _identity(event.anonymous_id, "anonymousId")
-    else:
-        return None
-    client = {
-        parameter: value for parameter, name in (("_ip", "ip"), ("_ua", "userAgent")) if isinstance(value := event.context.get(name), str) and value.strip()
-    }
-    return _Call(settings, person, unix_seconds(event.timestamp), client)
+        return _identity(event.user_id, "userId")
+    if _is_given(event.anonymous_id):
+        return _identity(event.anonymous_id, "anonymousId")
+    return None
 
 
-def _identity(value: str, field_name: str) -> str:
-    if len(value) > MAX_IDENTITY:
-        raise InvalidForVendor(f"the {field_name} has {len(value)} characters, Kissmetrics takes {MAX_IDENTITY}", field=field_name)
-    return value
+def _requests(call: _Call, drafts: Sequence[_Draft], settings: KissmetricsSettings) -> list[VendorRequest]:
+    repeated = tuple(call.repeated.items())
+    encoded_repeated = "&".join([f"{name}={encode_remembered(value)}" for name, value in repeated])
+    requests = []
+    for draft, encoded_own in zip(drafts, encode_each([draft.parameters for draft in drafts]), strict=True):
+        if len(encoded_own) > MAX_NAME:
+            _note_limits(draft, len(encoded_own))
+        pairs = (*repeated, *draft.parameters.items())
+        encoded = f"{encoded_repeated}&{encoded_own}"
+        url = settings.endpoint + draft.path
+        if len(encoded) <= MAX_QUERY:
+            requests.append(VendorRequest(method="GET", url=url, query=pairs, notes=draft.notes, encoded=encoded))
+        else:
+            requests.append(VendorRequest(method="POST", url=url, form=pairs, notes=draft.notes, encoded=encoded))
+    return requests
 
 
-def _is_given(text: str | None) -> TypeGuard[str]:
-    return text is not None and bool(text.strip())
+def _note_limits(draft: _Draft, encoded_length: int) -> None:
+    if max(map(len, draft.parameters)) > MAX_NAME:
+        draft.notes.extend(
+            [f"a property name has {len(name)} characters, Kissmetrics documents {MAX_NAME}" for name in draft.parameters if len(name) > MAX_NAME]
+        )
+    if encoded_length > MAX_VALUE and max(map(len, draft.parameters.values())) > MAX_VALUE:
+        draft.notes.extend(
+            [
+                f"the value of {_shown(name)} has {len(value)} characters, Kissmetrics documents {MAX_VALUE}"
+                for name, value in draft.parameters.items()
+                if len(value) > MAX_VALUE and name not in _CONTROL_NAMES
+            ]
+        )
 
 
-def _is_blank_name(name: str) -> bool:
-    """Whether nothing is left of an event name at Kissmetrics, which turns commas and colons into spaces."""
-    return not name.translate(_BECOME_SPACES).strip()
+def _add_event_properties(draft: _Draft, prefix: str, properties: Mapping[str, Any], revenue: float | None, settings: KissmetricsSettings) -> None:
+    """A track event's properties, or one of its products, under the names they are sent by; `prefix` is empty for bare names."""
+    if revenue is not None:
+        properties = {**properties, "revenue": revenue}
+    if "products" in properties:
+        properties = {**properties, "products": None}
+    _add_properties(draft, prefix, properties, settings)
+    if revenue is not None:
+        draft.parameters[_BILLING_PROPERTY[settings.key_case]] = number_text(revenue)
+
+
+def _add_properties(draft: _Draft, prefix: str, properties: Mapping[str, Any], settings: KissmetricsSettings) -> None:
+    """Flattened, and the billing property, in whatever case the caller writes it, without prefix and in one spelling: Kissmetrics' revenue report looks for
+    it by its name."""
+    if not prefix:
+        properties = _without_control_names(properties, draft.notes)
+    flatten_into(draft.parameters, properties, prefix)
+    if _BILLING_LENGTH in map(len, properties):
+        for name in properties:
+            if name.lower() == _BILLING_LOWER and prefix + name in draft.parameters:
+                draft.parameters[_BILLING_PROPERTY[settings.key_case]] = draft.parameters.pop(prefix + name)
+
+
+def _without_control_names(properties: Mapping[str, Any], notes: list[str]) -> Mapping[str, Any]:
+    """Without the names that mean something else to Kissmetrics, and the nameless."""
+    if _NOT_A_PROPERTY.isdisjoint(properties):
+        return properties
+    kept = {name: value for name, value in properties.items() if name not in _NOT_A_PROPERTY}
+    notes.append(f"{len(properties) - len(kept)} properties are not sent: they have no name, or that of a parameter of Kissmetrics' own")
+    return kept
+
+
+def _products(listed: object, notes: list[str]) -> list[tuple[int, Mapping[str, Any]]]:
+    """The order's products and their places in it."""
+    if not isinstance(listed, list):
+        if listed is not None:
+            notes.append("no products are sent: `products` is not a list")
+        return []
+    products = [(index, product) for index, product in enumerate(listed) if isinstance(product, dict)]
+    if len(products) < len(listed):
+        notes.append(f"{len(listed) - len(products)} of {len(listed)} products are not sent: they are not objects")
+    return products  # type: ignore[return-value]
+
+
+def _revenue(properties: Mapping[str, Any], *, or_total: bool) -> float | None:
+    """What is billed: `revenue`, or an order's `total` where `revenue` is absent, empty or zero; None if that is no number, or zero."""
+    revenue = properties.get("revenue")
+    if or_total and (revenue is None or revenue in (0, "")):
+        revenue = properties.get("total")
+    return None if revenue is None else amount(revenue) or None
 
 
 def _page_title(event: Page | Screen, settings: KissmetricsSettings) -> str | None:
@@ -291,51 +374,20 @@ def _page_title(event: Page | Screen, settings: KissmetricsSettings) -> str | No
     return None
 
 
-def _products(properties: Mapping[str, Any], notes: list[str]) -> list[tuple[int, Mapping[str, Any]]]:
-    """The order's products and their places in it."""
-    listed = properties.get("products")
-    if listed is None:
-        return []
-    if not isinstance(listed, list):
-        notes.append("no products are sent: `products` is not a list")
-        return []
-    products: list[tuple[int, Mapping[str, Any]]] = [(index, product) for index, product in enumerate(listed) if isinstance(product, dict)]
-    if len(products) < len(listed):
-        notes.append(f"{len(listed) - len(products)} of {len(listed)} products are not sent: they are not objects")
-    return products
+def _identity(value: str, field_name: str) -> str:
+    if len(value) > MAX_IDENTITY:
+        raise InvalidForVendor(f"the {field_name} has {len(value)} characters, Kissmetrics takes {MAX_IDENTITY}", field=field_name)
+    return value
 
 
-def _revenue(properties: Mapping[str, Any], *, or_total: bool) -> float | None:
-    """What is billed: `revenue`, or an order's `total` where `revenue` is absent, empty or zero; None if that is no number, or zero."""
-    revenue = properties.get("revenue")
-    if or_total and (revenue is None or revenue in (0, "")):
-        revenue = properties.get("total")
-    return amount(revenue) or None
+def _is_given(text: object) -> TypeGuard[str]:
+    """Whether it is a text with something in it."""
+    return isinstance(text, str) and bool(text.strip())
 
 
-def _event_properties(event_name: str, properties: Mapping[str, Any], revenue: float | None, settings: KissmetricsSettings, notes: list[str]) -> Parameters:
-    """A track event's properties, or one of its products, under the names they are sent by."""
-    texts = flat({name: value for name, value in properties.items() if name != "products"})
-    if revenue is not None:
-        texts["revenue"] = number_text(revenue)
-    named = _prefixed(f"{event_name} - ", texts, settings) if settings.prefix_properties else _prefixed("", _unprefixed(texts, notes), settings)
-    if revenue is not None:
-        named[_BILLING_PROPERTY[settings.key_case]] = texts["revenue"]
-    return named
-
-
-def _prefixed(prefix: str, texts: Parameters, settings: KissmetricsSettings) -> Parameters:
-    """The billing property, in whatever case it is written, is never prefixed: Kissmetrics' revenue report looks for it by its name."""
-    billing = _BILLING_PROPERTY[settings.key_case]
-    return {billing if name.lower() == _BILLING_LOWER else prefix + name: text for name, text in texts.items()}
-
-
-def _unprefixed(texts: Parameters, notes: list[str]) -> Parameters:
-    """Without the names that mean something else to Kissmetrics, and without nameless ones."""
-    kept = {name: text for name, text in texts.items() if name not in _CONTROL_NAMES and name.strip()}
-    if len(kept) < len(texts):
-        notes.append(f"{len(texts) - len(kept)} properties are not sent: Kissmetrics' own parameters have their names, or they have none")
-    return kept
+def _is_blank_name(name: str) -> bool:
+    """Whether nothing is left of an event name at Kissmetrics, which turns commas and colons into spaces."""
+    return not name[:1].isalnum() and not name.translate(_BECOME_SPACES).strip()
 
 
 def _shown(name: str) -> str:

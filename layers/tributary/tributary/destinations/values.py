@@ -1,7 +1,7 @@
 """Properties and traits as a flat list of texts, the way Segment's own integrations write them.
 
 Those are JavaScript, so their numbers, dates and joined arrays are JavaScript's: what a tool received from Segment for years, it goes on receiving letter for
-letter. `flat` holds the whole rule; the rest is what it is made of.
+letter. `flatten_into` holds the whole rule; the rest is what it is made of.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ MAX_SAFE_INTEGER: Final = 2**53
 """Beyond it JavaScript has only every second integer, or fewer."""
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_SECOND: Final = timedelta(seconds=1)
 _ISO_DATE: Final = re.compile(
     r"([0-9]{4})-([0-9]{2})-([0-9]{2})"
     r"(?:[ T]([0-9]{2}):?([0-9]{2})(?::?([0-9]{2})(?:[.,]([0-9]+))?)?(?:Z|([+-])([0-9]{2})(?::?([0-9]{2}))?)?)?"
@@ -27,8 +28,8 @@ _AMOUNT: Final = re.compile(
 """A number at the start of a text. A comma belongs to it only where it can separate thousands: `1,200.50`, `12,50,000`, but not `12,5`."""
 
 
-def flat(properties: Mapping[str, Any]) -> dict[str, str]:
-    """Names and texts of a JSON object, in its order. The object is not changed.
+def flatten_into(texts: dict[str, str], properties: Mapping[str, Any], prefix: str = "") -> None:
+    """Add the names, each with `prefix`, and the texts of a JSON object to `texts`, in its order. The object is not changed.
 
     | value | text |
     |---|---|
@@ -42,22 +43,22 @@ def flat(properties: Mapping[str, Any]) -> dict[str, str]:
 
     Where two names come out the same, the later wins.
     """
-    texts: dict[str, str] = {}
     for name, value in properties.items():
         kind = type(value)
         if kind is str:
-            seconds = unix_seconds_of_text(value) if _may_be_date(value) else None
-            texts[name] = value if seconds is None else str(seconds)
+            seconds = unix_seconds_of_text(value) if len(value) >= 10 and value[4] == "-" else None
+            texts[prefix + name] = value if seconds is None else str(seconds)
+        elif kind is int or kind is float:
+            texts[prefix + name] = number_text(value)
         elif kind is dict:
-            _flatten(value, name, texts)
+            _flatten(value, prefix + name, texts)
         elif value is not None:
-            texts[name] = _plain(value)
-    return texts
+            texts[prefix + name] = _plain(value)
 
 
 def number_text(number: float) -> str:
     """A number as JavaScript writes it: no `.0`, an exponent below 1e-6 and from 1e21, integers beyond 2^53 rounded to what a double holds."""
-    if isinstance(number, int):
+    if type(number) is int:
         if -MAX_SAFE_INTEGER <= number <= MAX_SAFE_INTEGER:
             return str(number)
         try:
@@ -65,7 +66,7 @@ def number_text(number: float) -> str:
         except OverflowError:
             return "Infinity" if number > 0 else "-Infinity"
     text = repr(number)
-    if text.endswith(".0"):
+    if text[-2:] == ".0":
         return text[:-2] if number else "0"
     if "e" not in text:
         return text if math.isfinite(number) else _not_finite(number)
@@ -74,7 +75,7 @@ def number_text(number: float) -> str:
 
 def unix_seconds(moment: datetime) -> int:
     """Whole seconds since 1970, rounded down, before it too."""
-    return (moment - _EPOCH) // timedelta(seconds=1)
+    return (moment - _EPOCH) // _SECOND
 
 
 def unix_seconds_of_text(text: str) -> int | None:
@@ -103,12 +104,8 @@ def amount(value: object) -> float | None:
     return number if math.isfinite(number) else None
 
 
-def _may_be_date(text: str) -> bool:
-    return len(text) >= 10 and text[4] == "-" and text[7] == "-"
-
-
 def _moment_of_text(text: str) -> datetime | None:
-    match = _ISO_DATE.fullmatch(text) if _may_be_date(text) else None
+    match = _ISO_DATE.fullmatch(text) if len(text) >= 10 and text[4] == "-" else None
     if match is None:
         return None
     year, month, day, hour, minute, second, fraction, sign, zone_hours, zone_minutes = match.groups()
