@@ -5,6 +5,7 @@
     │     ├── VendorUnavailable   network, 5xx: counts towards the age
     │     ├── VendorThrottled     429, 408: the time spent waiting does not count
     │     ├── StoreUnavailable    an AWS call failed
+    │     ├── WriteConflict       another worker wrote the same rows first
     │     ├── Unexpected          a fault of ours: counts towards the age, as a deploy may mend it in time
     │     └── DeadlineNear        the function's time is nearly up: not an attempt
     ├── ParkError       store it with its reason for a person, acknowledge
@@ -71,6 +72,13 @@ class StoreUnavailable(RetryError):
     """One of our own AWS calls failed."""
 
     code = "store_unavailable"
+    counts = False
+
+
+class WriteConflict(RetryError):
+    """Another worker wrote the same rows first: read them again."""
+
+    code = "write_conflict"
     counts = False
 
 

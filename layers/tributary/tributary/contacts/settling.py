@@ -1,0 +1,146 @@
+"""What a merge or an attach leaves to do, once it is committed: both can be taken up again by anybody at any point, by many at once, and end the same.
+
+* The rows of a contact that was merged move to the winner, each in one transaction with its removal, its pointer too. Nobody adds rows to a contact that is no
+  root, so a partition that was read empty stays empty.
+* The identify and group calls that a browser made before it was known are read from the log and folded in. They are read after the attach is committed. A call
+  is in the log before the stream brings it, so one that found its browser unattached was in the log before the attach, and is read here; every later one finds
+  the attach.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator
+from typing import Final
+
+import msgspec
+
+from tributary.contacts import groups, profile
+from tributary.contacts.groups import Membership
+from tributary.contacts.profile import Profile
+from tributary.contacts.rows import (
+    MEMBER_PREFIX,
+    ROOT_SORT,
+    Root,
+    contact_partition,
+    decode,
+    decode_pointer,
+    digest_of_member,
+    encode,
+    encode_pointer,
+    group_key,
+    join_moved,
+    pointer_key,
+    root_key,
+)
+from tributary.errors import WriteConflict
+from tributary.events import Event, Group, Identify
+from tributary.identity.digests import Digests
+from tributary.identity.identifiers import ANONYMOUS, Identifier, is_usable, partitions_of
+from tributary.identity.rules import IdentityRules
+from tributary.ports import ContactRow, ContactStore, EventLog, RemoveRow, RowKey, WriteRow
+
+MAX_HISTORY: Final = 20_000
+"""Events of one browser that are looked through for its identify and group calls: some 20 MB, seconds. A till of years is not worth a function's life."""
+
+_ROWS_A_MOVE: Final = 33
+"""Three changes a row at most (pointer, here, there), 100 a transaction."""
+_BYTES_A_MOVE: Final = 1_500_000
+"""A row is written and may be joined with as much again: below DynamoDB's 4 MB a transaction."""
+_MEMBERSHIPS_A_WRITE: Final = 40
+_ATTEMPTS: Final = 10
+
+
+class Settling:
+    """Finishes contacts. `pause` waits between two attempts, given how many have failed."""
+
+    def __init__(self, *, contacts: ContactStore, log: EventLog, digests: Digests, rules: IdentityRules, pause: Callable[[int], None]) -> None:
+        self._contacts = contacts
+        self._log = log
+        self._digests = digests
+        self._rules = rules
+        self._pause = pause
+
+    def settle(self, contact: str) -> None:
+        """Return once what was left to do at the call is done, by this worker or another. Raises `WriteConflict` after ten attempts."""
+        moved: set[str] = set()
+        heard: dict[str, tuple[Event, ...]] = {}
+        for attempt in range(_ATTEMPTS):
+            if attempt:
+                self._pause(attempt)
+            row = self._contacts.get({root_key(contact)}).get(root_key(contact))
+            root = decode(row.data, Root) if row else None
+            if row is None or root is None or root.into is not None or root.is_settled:
+                return
+            try:
+                for loser in root.open:
+                    if loser not in moved:
+                        self._move(loser, contact)
+                        moved.add(loser)
+                for anonymous_id in root.unread:
+                    if anonymous_id not in heard:
+                        heard[anonymous_id] = self._history(anonymous_id)
+                self._close(contact, root, row.revision, [event for anonymous_id in root.unread for event in heard[anonymous_id]])
+            except WriteConflict:
+                continue
+            return
+        raise WriteConflict("a contact is being written by many at once")
+
+    def _move(self, loser: str, winner: str) -> None:
+        while rows := _some(row for row in self._contacts.rows(contact_partition(loser)) if row.key.sort != ROOT_SORT):
+            pointers = {row.key: pointer_key(digest_of_member(row.key.sort)) for row in rows if row.key.sort.startswith(MEMBER_PREFIX)}
+            there = {row.key: RowKey(contact_partition(winner), row.key.sort) for row in rows}
+            existing = self._contacts.get({*pointers.values(), *there.values()})
+            changes: list[WriteRow | RemoveRow] = []
+            for row in rows:
+                pointer = existing.get(pointers[row.key]) if row.key in pointers else None
+                if pointer is not None and decode_pointer(pointer.data) == loser:
+                    changes.append(WriteRow(pointer.key, encode_pointer(winner), pointer.revision))
+                here = existing.get(there[row.key])
+                data = join_moved(row.key.sort, here.data, row.data) if here else row.data
+                changes.append(WriteRow(there[row.key], data, here.revision if here else None))
+                changes.append(RemoveRow(row.key, row.revision))
+            self._contacts.commit(changes)
+
+    def _history(self, anonymous_id: str) -> tuple[Event, ...]:
+        """The calls of a browser that say something of its person and name nothing else; those that do were resolved by themselves."""
+        (partition,) = partitions_of(Identifier(ANONYMOUS, anonymous_id))
+        events = itertools.islice(self._log.of(partition), MAX_HISTORY)
+        return tuple(event for event in events if isinstance(event, Identify | Group) and self._rules.link_of(event).is_anonymous)
+
+    def _close(self, contact: str, root: Root, revision: int, history: list[Event]) -> None:
+        known: Profile = root.profile
+        memberships: dict[str, Membership] = {}
+        for event in history:
+            known = profile.joined(known, profile.profile_of(event))
+            if isinstance(event, Group) and is_usable(event.group_id):
+                mine, new = memberships.get(event.group_id), groups.membership_of(event)
+                memberships[event.group_id] = groups.joined(mine, new) if mine else new
+        some = list(memberships.values())
+        while len(some) > _MEMBERSHIPS_A_WRITE:
+            batch, some = some[:_MEMBERSHIPS_A_WRITE], some[_MEMBERSHIPS_A_WRITE:]
+            self._contacts.commit([WriteRow(root_key(contact), encode(root), revision), *self._membership_rows(contact, batch)])
+            revision += 1
+        closed = msgspec.structs.replace(root, profile=known, open=(), unread=())
+        self._contacts.commit([WriteRow(root_key(contact), encode(closed), revision), *self._membership_rows(contact, some)])
+
+    def _membership_rows(self, contact: str, memberships: list[Membership]) -> Iterator[WriteRow]:
+        keys = {group_key(contact, membership.group, self._digests): membership for membership in memberships}
+        rows = self._contacts.get(set(keys)) if keys else {}
+        for key, membership in keys.items():
+            row = rows.get(key)
+            data = encode(groups.joined(decode(row.data, Membership), membership)) if row else encode(membership)
+            if row is None or data != row.data:
+                yield WriteRow(key, data, row.revision if row else None)
+
+
+def _some(rows: Iterator[ContactRow]) -> list[ContactRow]:
+    """The next rows to move: as many as one transaction takes, one at least."""
+    some: list[ContactRow] = []
+    size = 0
+    for row in rows:
+        size += len(row.data)
+        if some and (len(some) == _ROWS_A_MOVE or size > _BYTES_A_MOVE):
+            break
+        some.append(row)
+    return some

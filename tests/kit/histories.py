@@ -1,0 +1,85 @@
+"""Random histories of a few people who share devices, change emails and alias themselves."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+
+import msgspec
+from hypothesis import strategies as st
+
+from tests.kit.builders import NOON
+from tributary.events import Alias, Event, Group, Identify, Page, Track
+
+USERS = ["u-1", "u-2", "u-3", "Ana@Quay.io", "guest"]
+BROWSERS = ["b-1", "b-2", "b-3", "b-4", "null"]
+EMAILS = ["ana@quay.io", "Ben@quay.io", "noreply@quay.io"]
+PHONES = ["(202) 555-0101", "+12025550102", "12"]
+
+_maybe_user = st.none() | st.sampled_from(USERS)
+_maybe_browser = st.none() | st.sampled_from(BROWSERS)
+_traits = st.fixed_dictionaries(
+    {},
+    optional={
+        "plan": st.sampled_from(["crew", "captain", None]),
+        "deck": st.integers(0, 2),
+        "email": st.sampled_from(EMAILS),
+        "phone": st.sampled_from(PHONES),
+    },
+)
+_external = st.lists(st.fixed_dictionaries({"type": st.sampled_from(["crm", "loyalty"]), "id": st.sampled_from(["7", "8"])}), max_size=1)
+_times = st.integers(0, 3)
+
+
+@st.composite
+def events(draw: st.DrawFn) -> Event:
+    """One event; its message id and receipt are set by `histories`."""
+    base: dict[str, Any] = {
+        "source": draw(st.sampled_from(["src_a", "src_b"])),
+        "message_id": "",
+        "timestamp": NOON + timedelta(seconds=draw(_times)),
+        "received_at": NOON,
+        "user_id": draw(_maybe_user),
+        "anonymous_id": draw(_maybe_browser),
+        "context": {"externalIds": found} if (found := draw(_external)) else {},
+        "owner": draw(st.sampled_from([None, None, None, "konnektive#con_1#901"])),
+    }
+    match draw(st.sampled_from(["identify", "identify", "track", "page", "group", "alias"])):
+        case "identify":
+            return Identify(**base, traits=draw(_traits))
+        case "track":
+            return Track(**base, event="Berth Booked", properties={"email": draw(st.sampled_from(EMAILS))} if draw(st.booleans()) else {})
+        case "page":
+            return Page(**base, name="Home")
+        case "group":
+            return Group(**base, group_id=draw(st.sampled_from(["g-1", "g-2"])), traits={"size": draw(st.integers(0, 2))})
+        case _:
+            return Alias(**base, previous_id=draw(st.sampled_from(USERS + BROWSERS)))
+
+
+@st.composite
+def histories(draw: st.DrawFn, *, max_size: int = 12) -> list[Event]:
+    """Events as they arrived, one after another."""
+    return numbered(draw(st.lists(events(), min_size=1, max_size=max_size)))
+
+
+def numbered(said: Sequence[Event]) -> list[Event]:
+    return [
+        msgspec.structs.replace(event, message_id=f"m-{number:02}", received_at=NOON + timedelta(seconds=10, milliseconds=number))
+        for number, event in enumerate(said)
+    ]
+
+
+def shuffled_batches(said: Sequence[Event], seed: int) -> list[list[Event]]:
+    """The same events in another order, cut into batches, some of them delivered again."""
+    chance = random.Random(seed)
+    left = [*said, *(event for event in said if chance.random() < 0.3)]
+    chance.shuffle(left)
+    batches: list[list[Event]] = []
+    while left:
+        size = chance.randint(1, 4)
+        batches.append(left[:size])
+        left = left[size:]
+    return batches
