@@ -42,6 +42,8 @@ class Contact:
     identifiers: frozenset[tuple[str, str]]
     profile: Mapping[str, Any]
     groups: Sequence[str] = ()
+    why: Sequence[str] = ()
+    """Why all this is one person, in sentences."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -39,11 +39,11 @@ def show_recorded(console: Console, arrived: Arrived) -> None:
 
 
 def show_people(console: Console, contacts: Sequence[Contact]) -> None:
-    table = _table("Who is who", "known by", "profile", "groups")
+    table = _table("Who is who", "known by", "profile", "groups", "why they are one person")
     for contact in contacts:
         known = "\n".join(f"{kind} [bold]{escape(value)}[/]" for kind, value in sorted(contact.identifiers))
         profile = "\n".join(f"{escape(name)}: {escape(_short(value))}" for name, value in contact.profile.items())
-        table.add_row(known, profile, escape("\n".join(contact.groups)), end_section=True)
+        table.add_row(known, profile, escape("\n".join(contact.groups)), escape("\n".join(contact.why)), end_section=True)
     console.print(table)
 
 
