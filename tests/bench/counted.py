@@ -153,7 +153,7 @@ _aside: Final = [0.0]
 
 
 def _count_calls(stages: dict[str, Stage], current: list[str]) -> None:
-    from moto.core.models import botocore_stubber  # noqa: PLC0415
+    from moto.core.models import botocore_stubber
 
     def parameters(params: dict[str, Any], model: Any, **_: Any) -> None:
         stage = stages[current[0]]

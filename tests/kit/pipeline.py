@@ -92,7 +92,7 @@ class Pipeline:
         ).get("Messages", [])
         if not messages:
             return False
-        records = [
+        records: list[dict[str, Any]] = [
             {"messageId": m["MessageId"], "receiptHandle": m["ReceiptHandle"], "body": m["Body"], "attributes": m["Attributes"], "eventSource": "aws:sqs"}
             for m in messages
         ]
@@ -219,7 +219,7 @@ def kill_at(number: int, *, applied: bool) -> Callable[[], int]:
 
     Call inside `pipeline(...)`, once the events are posted.
     """
-    from moto.core.models import botocore_stubber  # noqa: PLC0415
+    from moto.core.models import botocore_stubber
 
     made = [0]
 
