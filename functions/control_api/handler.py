@@ -1,0 +1,53 @@
+"""The control API: account, sources, connections, keys, recent events, health."""
+
+from __future__ import annotations
+
+import os
+from datetime import UTC, datetime
+from functools import cache
+from typing import Any
+
+from aws_lambda_powertools import Logger, Metrics
+from aws_lambda_powertools.metrics import MetricUnit
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from tributary.access import Access, CachedKeys
+from tributary.adapters import aws
+from tributary.adapters.config_store import DynamoKeyStore
+from tributary.adapters.deliveries import DynamoParking, DynamoShadowStore
+from tributary.adapters.event_log import DynamoEventLog
+from tributary.adapters.feed import DynamoFeed
+from tributary.adapters.settings_store import DynamoRows, SsmSecretStore
+from tributary.control.http import Router, as_gateway_response, request_of
+from tributary.control.routes import ControlApi
+from tributary.environments import ControlEnv
+from tributary.operator import Operator, known_destinations
+from tributary.recent import RecentEvents
+
+logger = Logger()
+metrics = Metrics()
+
+
+@cache
+def router() -> Router:
+    """Built on the first call, kept while this sandbox lives."""
+    env = ControlEnv.read(os.environ)
+    dynamodb = aws.dynamodb_for_caller
+    api = ControlApi(
+        operator=Operator(rows=DynamoRows(dynamodb, env.config_table), secrets=SsmSecretStore(aws.ssm, env.secrets_prefix), kinds=known_destinations()),
+        recent=RecentEvents(DynamoFeed(dynamodb, env.events_table), DynamoEventLog(dynamodb, env.events_table)),
+        parking=DynamoParking(dynamodb, env.config_table),
+        shadow=DynamoShadowStore(dynamodb, env.events_table),
+        now=lambda: datetime.now(UTC),
+    )
+    return Router(api.routes(), Access(CachedKeys(DynamoKeyStore(dynamodb, env.config_table))))
+
+
+@logger.inject_lambda_context(clear_state=True)
+@metrics.log_metrics
+def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    response = router().answer(request_of(event))
+    line = logger.error if response.fault else logger.info
+    line("answered", extra=response.report())
+    metrics.add_metric(name=response.code, unit=MetricUnit.Count, value=1)
+    return as_gateway_response(response)

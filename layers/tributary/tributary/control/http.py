@@ -1,0 +1,280 @@
+"""Routes as data, and the way of a request through them: which route, whose key, which scope, which parameters; then the use case.
+
+A route says what it takes and answers, so that requests are checked and `docs/openapi.yaml` is written from the same table. Unknown parameters and fields are
+refused by name. Whatever writes or deletes has its key checked against the store, not the cache.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+import time
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final, Literal
+from urllib.parse import parse_qsl
+
+import msgspec
+
+from tributary.access import Access, AccessRefused, require
+from tributary.control.problems import CONTENT_TYPE, Problem, of_validation
+from tributary.errors import StoreUnavailable
+from tributary.settings import Key
+
+Method = Literal["GET", "POST", "PATCH", "DELETE"]
+
+MAX_BODY_BYTES: Final = 65_536
+"""Settings are small; the gateway would let through 10 MB."""
+MAX_PARAMETERS: Final = 50
+
+_JSON_TYPES: Final = re.compile(r"application/(?:[a-z0-9.+-]+\+)?json(?:\s*;.*)?", re.IGNORECASE)
+_ETAG: Final = re.compile(r'"([0-9]{1,15})"')
+_NOT_JSON: Final = "The body is not valid JSON."
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """One call. Header names are in lower case; a header that was sent twice is joined with a comma, as the gateway does it."""
+
+    method: str
+    path: str
+    query: str = ""
+    """As sent, undecoded."""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = b""
+    id: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Call:
+    """A request that has been let in and understood."""
+
+    path: Mapping[str, str]
+    query: Any
+    """The route's `query`; None where it has none."""
+    body: Any
+    """The route's `body`; None where it has none."""
+    key: Key | None
+    """Whose call it is; None where a route is open."""
+    version: int | None
+    """Of `If-Match`: the version that the caller has seen."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """`body` is a struct to be written as JSON; None for 204."""
+
+    status: int = 200
+    body: msgspec.Struct | None = None
+    version: int | None = None
+    """Sent as the `ETag`."""
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Route:
+    method: Method
+    path: str
+    """With `{name}` for a segment."""
+    scope: str | None
+    """What the key must have; None where no key is needed."""
+    summary: str
+    handle: Callable[[Call], Answer]
+    description: str = ""
+    query: type[msgspec.Struct] | None = None
+    body: type[msgspec.Struct] | None = None
+    answer: type[msgspec.Struct] | None = None
+    status: int = 200
+    versioned: bool = False
+    """Whether it takes `If-Match`."""
+    problems: Sequence[int] = ()
+    """What it answers beside 400, 401, 403, 500 and 503."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Response:
+    """What goes back, and what the log line says of it."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+    route: str
+    """`GET /api/sources/{source}`; `-` where none fits."""
+    code: str
+    """`ok`, or the problem's code."""
+    key_id: str | None = None
+    fault: str | None = None
+    """Of a 500: the exception's type and where it was raised, without its text."""
+    milliseconds: int = 0
+
+    def report(self) -> dict[str, Any]:
+        """The fields of the log line: ids and codes."""
+        fields = {
+            "route": self.route,
+            "status": self.status,
+            "code": self.code,
+            "key": self.key_id,
+            "fault": self.fault,
+            "milliseconds": self.milliseconds,
+        }
+        return {name: value for name, value in fields.items() if value is not None}
+
+
+class Router:
+    """Answers requests by a table of routes. Never raises."""
+
+    def __init__(self, routes: Sequence[Route], access: Access, *, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._routes = [(_pattern(route.path), route) for route in routes]
+        self._access = access
+        self._monotonic = monotonic
+
+    def answer(self, request: Request) -> Response:
+        started = self._monotonic()
+        route: Route | None = None
+        key: Key | None = None
+        fault: str | None = None
+        try:
+            route, path = self._route(request)
+            if route.scope is not None:
+                key = self._access.authenticate(request.headers, fresh=route.method != "GET")
+                require(key, route.scope)
+            answer: Answer | Problem = route.handle(_call(route, request, path, key))
+        except Problem as problem:
+            answer = problem
+        except AccessRefused as refused:
+            answer = Problem(
+                status=refused.status, code=refused.code, detail=str(refused), scope=refused.scope, headers={"www-authenticate": refused.challenge}
+            )
+        except StoreUnavailable:
+            answer = Problem(status=503, code="store_unavailable", detail="A store did not answer; try again.", headers={"retry-after": "1"})
+        except Exception as error:
+            fault = _place(error)
+            answer = Problem(status=500, code="internal", detail="This is a fault of ours; the log has it under the request's id.")
+        status, headers, body, code = _encoded(answer, request.id)
+        return Response(
+            status=status,
+            headers=headers,
+            body=body,
+            route=f"{route.method} {route.path}" if route else "-",
+            code=code,
+            key_id=key.id if key else None,
+            fault=fault,
+            milliseconds=round((self._monotonic() - started) * 1000),
+        )
+
+    def _route(self, request: Request) -> tuple[Route, Mapping[str, str]]:
+        fitting = [(match, route) for pattern, route in self._routes if (match := pattern.fullmatch(request.path))]
+        for match, route in fitting:
+            if route.method == request.method:
+                return route, match.groupdict()
+        if fitting:
+            allowed = ", ".join(sorted(route.method for _, route in fitting))
+            raise Problem(status=405, code="method_not_allowed", detail=f"This path takes {allowed}.", headers={"allow": allowed})
+        raise Problem(status=404, code="not_found", detail="There is nothing at this path.")
+
+
+def request_of(event: Mapping[str, Any]) -> Request:
+    """The call behind an HTTP API event (payload format 2.0)."""
+    context = event.get("requestContext", {})
+    http = context.get("http", {})
+    body = event.get("body") or ""
+    try:
+        raw = base64.b64decode(body, validate=True) if event.get("isBase64Encoded") else body.encode("utf-8", "surrogatepass")
+    except (binascii.Error, ValueError):
+        raw = b"\xff"  # no JSON either
+    return Request(
+        method=str(http.get("method", "")),
+        path=str(event.get("rawPath", "")),
+        query=str(event.get("rawQueryString", "")),
+        headers={name.lower(): value for name, value in (event.get("headers") or {}).items()},
+        body=raw,
+        id=str(context.get("requestId", "")),
+    )
+
+
+def as_gateway_response(response: Response) -> dict[str, Any]:
+    return {"statusCode": response.status, "headers": dict(response.headers), "body": response.body.decode(), "isBase64Encoded": False}
+
+
+def _pattern(path: str) -> re.Pattern[str]:
+    return re.compile(re.sub(r"\{(\w+)\}", r"(?P<\1>[A-Za-z0-9_-]{1,64})", path))
+
+
+def _call(route: Route, request: Request, path: Mapping[str, str], key: Key | None) -> Call:
+    return Call(path=path, query=_query(route, request.query), body=_body(route, request), key=key, version=_version(route, request.headers))
+
+
+def _query(route: Route, text: str) -> msgspec.Struct | None:
+    try:
+        pairs = parse_qsl(text, keep_blank_values=True, max_num_fields=MAX_PARAMETERS, errors="strict")
+    except ValueError as error:
+        raise Problem(status=400, code="malformed_query", detail=f"The query is not UTF-8, or has more than {MAX_PARAMETERS} parameters.") from error
+    given: dict[str, str] = {}
+    for name, value in pairs:
+        if name in given:
+            raise Problem(status=400, code="repeated_parameter", field=name[:64], detail="It was given more than once.")
+        given[name] = value
+    known = route.query.__struct_fields__ if route.query else ()
+    for name in given:
+        if name not in known:
+            takes = f"This takes {', '.join(known)}." if known else "This takes no parameters."
+            raise Problem(status=400, code="unknown_parameter", field=name[:64], detail=f"There is no such parameter. {takes}")
+    if route.query is None:
+        return None
+    try:
+        return msgspec.convert(given, route.query, strict=False)
+    except msgspec.ValidationError as error:
+        raise of_validation(error, "parameter") from error
+
+
+def _body(route: Route, request: Request) -> msgspec.Struct | None:
+    if route.body is None:
+        if request.body:
+            raise Problem(status=400, code="unexpected_body", field="body", detail="This takes no body.")
+        return None
+    if len(request.body) > MAX_BODY_BYTES:
+        raise Problem(status=413, code="body_too_large", field="body", detail=f"The body has more than {MAX_BODY_BYTES} bytes.")
+    content_type = request.headers.get("content-type", "").strip()
+    if content_type and not _JSON_TYPES.fullmatch(content_type):
+        raise Problem(status=415, code="unsupported_media_type", field="content-type", detail="Send JSON, with `content-type: application/json`.")
+    try:
+        return msgspec.json.decode(request.body or b"{}", type=route.body)
+    except msgspec.ValidationError as error:
+        raise of_validation(error, "field") from error
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise Problem(status=400, code="malformed_json", field="body", detail=_NOT_JSON) from error
+    except RecursionError as error:
+        raise Problem(status=400, code="malformed_json", field="body", detail="The body is nested too deeply.") from error
+
+
+def _version(route: Route, headers: Mapping[str, str]) -> int | None:
+    if not route.versioned or "if-match" not in headers:
+        return None
+    text = headers["if-match"].strip()
+    if text == "*":
+        return None
+    match = _ETAG.fullmatch(text)
+    if match is None:
+        raise Problem(status=400, code="invalid_parameter", field="if-match", detail='Give the ETag of the answer you have read, as `"3"`.')
+    return int(match[1])
+
+
+def _encoded(answer: Answer | Problem, instance: str) -> tuple[int, dict[str, str], bytes, str]:
+    headers = {"cache-control": "no-store", "x-content-type-options": "nosniff", **answer.headers}
+    if isinstance(answer, Problem):
+        body = msgspec.json.encode(answer.details(instance))
+        return answer.status, {**headers, "content-type": CONTENT_TYPE}, body, answer.code
+    if answer.version is not None:
+        headers["etag"] = f'"{answer.version}"'
+    if answer.body is None:
+        return answer.status, headers, b"", "ok"
+    return answer.status, {**headers, "content-type": "application/json"}, msgspec.json.encode(answer.body), "ok"
+
+
+def _place(error: Exception) -> str:
+    """Which exception, and where: its text may hold what was sent."""
+    frames = traceback.extract_tb(error.__traceback__)
+    last = frames[-1] if frames else None
+    return f"{type(error).__name__} at {last.filename.rpartition('tributary/')[2]}:{last.lineno}" if last else type(error).__name__

@@ -1,0 +1,89 @@
+"""Every refusal of our own API, as RFC 9457 problem details: `type`, `title`, `status`, `detail`, a stable `code`, and the `field` at fault where one is.
+
+https://www.rfc-editor.org/rfc/rfc9457
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Annotated, Final
+
+import msgspec
+from msgspec import UNSET, Meta, UnsetType
+
+CONTENT_TYPE: Final = "application/problem+json"
+
+_TYPE_PREFIX: Final = "urn:problem-type:tributary:"
+"""A name, not an address: nothing is to be fetched there."""
+_AT: Final = re.compile(r" - at `(?:key` in `)?\$\.?(?P<path>[^`]*)`$")
+_NAMED: Final = re.compile(r"Object (?P<what>contains unknown|missing required) field `(?P<name>[^`]*)`")
+_JSON_WORDS: Final = (("`str`", "a text"), ("`int`", "a whole number"), ("`bool`", "true or false"), ("`object`", "an object"), ("`array`", "a list"))
+
+
+class ProblemDetails(msgspec.Struct, frozen=True, kw_only=True):
+    """Why a request was refused."""
+
+    type: Annotated[str, Meta(description="A URN that names the kind of problem.")]
+    title: Annotated[str, Meta(description="The kind of problem, for people.")]
+    status: int
+    detail: Annotated[str, Meta(description="This case, for people.")]
+    code: Annotated[str, Meta(description="The kind of problem, for programs: stable.")]
+    field: Annotated[str, Meta(description="The parameter or field at fault, as a path such as `settings.apiKey` or `scopes[0]`.")] | UnsetType = UNSET
+    scope: Annotated[str, Meta(description="The scope that the key lacks.")] | UnsetType = UNSET
+    instance: Annotated[str, Meta(description="The request's id, as the logs have it.")] | UnsetType = UNSET
+
+
+class Problem(Exception):
+    """Raised anywhere below the router, answered by it. `detail` holds no value that was sent, and no key."""
+
+    def __init__(
+        self,
+        *,
+        status: int,
+        code: str,
+        detail: str,
+        field: str | None = None,
+        scope: str | None = None,
+        headers: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
+        super().__init__(code)
+        self.status = status
+        self.code = code
+        self.detail = detail
+        self.field = field
+        self.scope = scope
+        self.headers = headers
+
+    def details(self, instance: str) -> ProblemDetails:
+        return ProblemDetails(
+            type=_TYPE_PREFIX + self.code.replace("_", "-"),
+            title=self.code.replace("_", " ").capitalize(),
+            status=self.status,
+            detail=self.detail,
+            code=self.code,
+            field=UNSET if self.field is None else self.field,
+            scope=UNSET if self.scope is None else self.scope,
+            instance=instance or UNSET,
+        )
+
+
+def of_validation(error: msgspec.ValidationError, noun: str) -> Problem:
+    """What msgspec found, as a problem that names the field. `noun`: `field` of a body, `parameter` of a query."""
+    text = str(error)
+    at = _AT.search(text)
+    path = at["path"] if at else ""
+    text = text[: at.start()] if at else text
+    named = _NAMED.fullmatch(text)
+    if named is not None:
+        full = f"{path}.{named['name']}" if path else named["name"]
+        unknown = named["what"].startswith("contains")
+        return Problem(
+            status=400, code=f"unknown_{noun}" if unknown else f"missing_{noun}", field=full, detail=f"There is no such {noun}." if unknown else "It is needed."
+        )
+    if text.startswith("Invalid enum value"):
+        text = "Not one of the values there are"
+    for word, plain in _JSON_WORDS:
+        text = text.replace(word, plain)
+    return Problem(status=400, code=f"invalid_{noun}", field=path or ("body" if noun == "field" else None), detail=text[:1].upper() + text[1:] + ".")

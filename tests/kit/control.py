@@ -1,0 +1,74 @@
+"""The control API over fakes: a request in, an answer out."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from tests.kit.config import Bench, RowKeys
+from tests.kit.deliveries import MemoryParking, MemoryShadowStore
+from tests.kit.stores import MemoryEventLog, MemoryFeed
+from tributary.access import Access, CachedKeys
+from tributary.control.http import Request, Response, Router
+from tributary.control.routes import ControlApi
+from tributary.drafts import NewKey
+from tributary.recent import RecentEvents
+
+
+@dataclass(frozen=True)
+class Said:
+    """An answer as its caller sees it."""
+
+    response: Response
+
+    @property
+    def status(self) -> int:
+        return self.response.status
+
+    @property
+    def body(self) -> Any:
+        return json.loads(self.response.body) if self.response.body else None
+
+    @property
+    def text(self) -> str:
+        return self.response.body.decode()
+
+    def header(self, name: str) -> str | None:
+        return self.response.headers.get(name)
+
+
+class ControlBench(Bench):
+    """`call` speaks to the API with a key of all scopes, unless told otherwise."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.feed = MemoryFeed()
+        self.log = MemoryEventLog()
+        self.parking = MemoryParking()
+        self.shadow = MemoryShadowStore()
+        self.api = ControlApi(operator=self.operator, recent=RecentEvents(self.feed, self.log), parking=self.parking, shadow=self.shadow, now=self.clock.now)
+        access = Access(CachedKeys(RowKeys(self.rows), self.clock.monotonic, now=self.clock.now), now=self.clock.now)
+        self.router = Router(self.api.routes(), access, monotonic=self.clock.monotonic)
+        self.key = self.new_key("*")
+        self.said: list[Said] = []
+
+    def new_key(self, *scopes: str) -> str:
+        return self.operator.create_key(NewKey(label="Tests", scopes=list(scopes))).secret
+
+    def call(
+        self,
+        method: str,
+        target: str,
+        body: Any = None,
+        *,
+        key: str | None = None,
+        headers: dict[str, str] | None = None,
+        raw: bytes | None = None,
+    ) -> Said:
+        path, _, query = target.partition("?")
+        sent = raw if raw is not None else b"" if body is None else json.dumps(body).encode()
+        headers = {"authorization": f"Bearer {key or self.key}", **(headers or {})}
+        answer = Said(self.router.answer(Request(method=method, path=path, query=query, headers=headers, body=sent, id="req-1")))
+        self.said.append(answer)
+        return answer
