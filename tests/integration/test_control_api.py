@@ -1,0 +1,163 @@
+"""The control API's handler in process, on moto: the samples, a life of a connection, and what reaches the logs."""
+
+from __future__ import annotations
+
+import importlib
+import io
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import boto3
+import pytest
+from botocore.exceptions import ReadTimeoutError
+from moto import mock_aws
+
+from tests.kit.builders import NOON
+from tests.kit.moto import create_table
+from tests.kit.pipeline import LambdaContext
+from tributary.adapters import aws
+from tributary.adapters.settings_store import DynamoRows, SsmSecretStore
+from tributary.drafts import NewKey
+from tributary.operator import Operator, known_destinations
+
+SAMPLES = Path(__file__).parents[2] / "events" / "control_api"
+SAMPLE_KEY = "tk_sample_key_of_all_scopes_0123456789abcdefg"
+SECRET = "km_secret_4711"
+CLIENTS = (aws.dynamodb, aws.dynamodb_for_caller, aws.ssm)
+
+Call = Callable[..., dict[str, Any]]
+
+
+@pytest.fixture
+def handler(monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
+    for name in list(os.environ):
+        if name.startswith(("AWS_", "POWERTOOLS_", "TRIBUTARY_")):
+            monkeypatch.delenv(name)
+    for name, value in {
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "POWERTOOLS_METRICS_NAMESPACE": "Tributary",
+        "POWERTOOLS_SERVICE_NAME": "control_api",
+        "EVENTS_TABLE": "events",
+        "CONTACTS_TABLE": "contacts",
+        "CONFIG_TABLE": "config",
+        "SECRETS_PREFIX": "/shop",
+    }.items():
+        monkeypatch.setenv(name, value)
+    for client in CLIENTS:
+        client.cache_clear()
+    with mock_aws():
+        for table in ("events", "contacts", "config"):
+            create_table(boto3.client("dynamodb"), table)
+        yield importlib.reload(importlib.import_module("functions.control_api.handler"))
+    for client in CLIENTS:
+        client.cache_clear()
+
+
+@pytest.fixture
+def logs(handler: ModuleType, capsys: pytest.CaptureFixture[str]) -> Callable[[], str]:
+    """What the function wrote: its log lines, and its metrics, which are printed."""
+    lines = io.StringIO()
+    handler.logger.registered_handler.setStream(lines)
+    return lambda: lines.getvalue() + "".join(capsys.readouterr())
+
+
+@pytest.fixture
+def operator(handler: ModuleType) -> Operator:
+    return Operator(rows=DynamoRows(aws.dynamodb, "config"), secrets=SsmSecretStore(aws.ssm, "/shop"), kinds=known_destinations(), now=lambda: NOON)
+
+
+@pytest.fixture
+def call(handler: ModuleType, operator: Operator) -> Call:
+    key = operator.create_key(NewKey(label="All", scopes=["*"])).secret
+
+    def make(method: str, path: str, body: Any = None, *, key: str = key) -> dict[str, Any]:
+        target, _, query = path.partition("?")
+        event = {
+            "rawPath": target,
+            "rawQueryString": query,
+            "headers": {"authorization": f"Bearer {key}"},
+            "requestContext": {"requestId": "r-1", "http": {"method": method}},
+            "body": None if body is None else json.dumps(body),
+            "isBase64Encoded": False,
+        }
+        answer: dict[str, Any] = handler.lambda_handler(event, LambdaContext())
+        return {"status": answer["statusCode"], "body": json.loads(answer["body"]) if answer["body"] else None, "headers": answer["headers"]}
+
+    return make
+
+
+@pytest.mark.parametrize(("sample", "status"), [("health", 200), ("recent_events", 200), ("new_connection", 201), ("no_key", 401)], ids=str)
+def test_a_sample_event_runs_through_the_handler(handler: ModuleType, operator: Operator, monkeypatch: pytest.MonkeyPatch, sample: str, status: int) -> None:
+    monkeypatch.setattr("tributary.access.new_api_key", lambda: SAMPLE_KEY)
+    operator.create_key(NewKey(label="All", scopes=["*"]))
+    answer = handler.lambda_handler(json.loads((SAMPLES / f"{sample}.json").read_text()), LambdaContext())
+    assert answer["statusCode"] == status
+    assert json.loads(answer["body"])
+
+
+def test_every_sample_is_run() -> None:
+    assert {path.stem for path in SAMPLES.glob("*.json")} == {"health", "recent_events", "new_connection", "no_key"}
+
+
+def test_a_connection_lives_and_its_credential_is_in_the_parameter_store_alone(call: Call, logs: Callable[[], str]) -> None:
+    made = call("POST", "/api/connections", {"type": "kissmetrics", "label": "Main", "settings": {"apiKey": SECRET, "prefixProperties": False}})
+    assert made["status"] == 201
+    connection = made["body"]["id"]
+    assert made["body"]["settings"] == {"prefixProperties": False}
+    stored = boto3.client("ssm").get_parameter(Name=f"/shop/connections/{connection}", WithDecryption=True)["Parameter"]
+    assert (stored["Type"], json.loads(stored["Value"])) == ("SecureString", {"apiKey": SECRET})
+    odd = call("PATCH", f"/api/connections/{connection}", {"settings": {"prefixProperties": SECRET}})
+    assert (odd["status"], odd["body"]["field"]) == (400, "settings.prefixProperties")
+    assert call("PATCH", f"/api/connections/{connection}", {"mode": "paused"})["body"]["mode"] == "paused"
+    assert call("GET", f"/api/connections/{connection}/parked")["body"] == {"data": [], "next_cursor": None}
+    assert call("GET", f"/api/connections/{connection}/shadow")["body"] == {"data": [], "next_cursor": None}
+    table = boto3.client("dynamodb").scan(TableName="config")["Items"]
+    assert SECRET not in str(table)
+    assert call("DELETE", f"/api/connections/{connection}")["status"] == 204
+    with pytest.raises(boto3.client("ssm").exceptions.ParameterNotFound):
+        boto3.client("ssm").get_parameter(Name=f"/shop/connections/{connection}")
+    written = logs()
+    assert written.count('"answered"') == 6
+    assert SECRET not in written
+
+
+def test_a_line_is_logged_for_each_call_and_no_key_is_in_it(call: Call, logs: Callable[[], str]) -> None:
+    made = call("POST", "/api/sources", {"label": "Harbour shop"})
+    call("GET", "/api/account", key=made["body"]["write_key"])
+    said = logs()
+    lines = [json.loads(line) for line in said.splitlines()]
+    answered = [line for line in lines if line.get("message") == "answered"]
+    assert [(line["route"], line["status"], line["code"]) for line in answered] == [
+        ("POST /api/sources", 201, "ok"),
+        ("GET /api/account", 401, "key_of_another_kind"),
+    ]
+    for secret in (made["body"]["write_key"], "Harbour shop"):
+        assert secret not in said
+
+
+def test_a_store_that_is_down_is_a_503(call: Call) -> None:
+    def silence(request: Any, **_: Any) -> None:
+        raise ReadTimeoutError(endpoint_url=request.url)
+
+    aws.dynamodb_for_caller().meta.events.register_first("before-send.dynamodb.Query", silence)
+    said = call("GET", "/api/sources")
+    assert (said["status"], said["body"]["code"], said["headers"]["retry-after"]) == (503, "store_unavailable", "1")
+
+
+def test_the_handler_loads_nothing_that_it_does_not_need() -> None:
+    """httpx, pydantic and DuckDB would each cost a cold start more than the rest of the package."""
+    import subprocess
+
+    root = Path(__file__).parents[2]
+    heavy = ("pydantic", "httpx", "duckdb", "aws_xray_sdk", "aws_lambda_powertools.event_handler", "phonenumbers")
+    code = f"import sys, functions.control_api.handler; print([name for name in {heavy} if name in sys.modules])"
+    environment = {"PYTHONPATH": f"{root}:{root / 'layers' / 'tributary'}", "POWERTOOLS_METRICS_NAMESPACE": "x", "POWERTOOLS_SERVICE_NAME": "x"}
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment)
+    assert said.stdout.strip() == "[]"
