@@ -77,6 +77,8 @@ class Handled:
     """Attempts that failed, this one included."""
     status: int | None = None
     """The vendor's last."""
+    notes: Sequence[str] = ()
+    """What the destination notes of its requests: limits that the vendor may apply."""
     where: str | None = None
     """Of a fault of ours: the exception's class and line."""
     behind: int = 0

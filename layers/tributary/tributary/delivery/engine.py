@@ -14,6 +14,7 @@ import traceback
 from collections.abc import Callable, Mapping, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from contextvars import copy_context
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import PurePath
@@ -102,10 +103,11 @@ class Delivery:
             batch = self._look_up(received, remaining)
         except StoreUnavailable as error:
             return Report([one for group in groups for one in self._hand_back(group, self._after_store_failed(_Progress(group[0], None), error))])
-        if len(groups) == 1:
-            return Report(self._deliver_group(groups[0], batch))
+        if len(groups) < 2:
+            return Report([one for group in groups for one in self._deliver_group(group, batch)])
         with ThreadPoolExecutor(max_workers=len(groups)) as threads:
-            running = [threads.submit(self._deliver_group, group, batch) for group in groups]
+            # Each in a copy of the caller's context, so that what is kept there (a logger's keys) is known in the threads too.
+            running = [threads.submit(copy_context().run, self._deliver_group, group, batch) for group in groups]
         return Report([one for group in running for one in group.result()])
 
     def _look_up(self, received: Sequence[Received], remaining: Remaining) -> _Batch:
@@ -241,6 +243,7 @@ class Delivery:
             if not admission.ok:
                 raise _NotAdmitted(admission)
             progress.request, progress.status, progress.tried = request, None, True
+            progress.notes.update(dict.fromkeys(request.notes))
             answer = self.vendor.send(request, timeout=self.policy.answer)
             progress.status = answer.status
             self.destination.check(answer)
@@ -375,6 +378,8 @@ class _Progress:
     """The answer to it."""
     tried: bool = False
     accepted: int = 0
+    notes: dict[str, None] = field(default_factory=dict)
+    """Each once, in order."""
 
     @property
     def identity(self) -> tuple[str, str] | None:
@@ -409,6 +414,7 @@ class _Progress:
             requests=self.accepted,
             attempts=self.failures,
             status=self.status,
+            notes=tuple(self.notes),
         )
 
 

@@ -45,6 +45,7 @@ def _fields(handled: Handled) -> dict[str, object]:
         "status": handled.status,
         "back_in": round(handled.back_in, 1) if handled.back_in is not None else None,
         "behind": handled.behind or None,
+        "notes": list(handled.notes) or None,
         "where": handled.where,
         "delay_refused": True if not handled.delay_set else None,
         "group_released": True if handled.code is not None and handled.back_in is None else None,

@@ -31,5 +31,5 @@ def shape(request: VendorRequest) -> Mapping[str, Any]:
 
 
 def _size(request: VendorRequest) -> int:
-    size = encoded_length(request.query) + encoded_length(request.form or ())
+    size = len(request.encoded) if request.encoded is not None else encoded_length(request.query) + encoded_length(request.form or ())
     return size if request.json is None else size + len(msgspec.json.encode(request.json))
