@@ -21,6 +21,9 @@ CLIENT_CONFIG: Final = Config(
 )
 """botocore's own timeouts are 60 s, longer than most of our functions live."""
 
+CALLER_CONFIG: Final = Config(connect_timeout=1, read_timeout=3, retries={"mode": "standard", "total_max_attempts": 2})
+"""Where somebody waits for the answer: a look-up and a send that both fail take 18 s, within the gateway's 30."""
+
 
 @cache
 def dynamodb() -> DynamoDBClient:
@@ -35,3 +38,13 @@ def sqs() -> SQSClient:
 @cache
 def ssm() -> SSMClient:
     return boto3.client("ssm", config=CLIENT_CONFIG)
+
+
+@cache
+def dynamodb_for_caller() -> DynamoDBClient:
+    return boto3.client("dynamodb", config=CALLER_CONFIG)
+
+
+@cache
+def sqs_for_caller() -> SQSClient:
+    return boto3.client("sqs", config=CALLER_CONFIG)
