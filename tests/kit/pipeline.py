@@ -153,7 +153,7 @@ def _json(value: Any) -> Any:
 @contextmanager
 def pipeline(monkeypatch: pytest.MonkeyPatch, vendor: Any, *, settings: Callable[[Any], None] | None = None) -> Iterator[Pipeline]:
     """A stack with one source, one write key and one Kissmetrics connection. `vendor`: what stands in for the network (`ports.Vendor`)."""
-    for client in (aws.dynamodb, aws.sqs, aws.ssm):
+    for client in (aws.dynamodb, aws.sqs, aws.ssm, aws.dynamodb_for_caller, aws.sqs_for_caller):
         client.cache_clear()
     with mock_aws(), monkeypatch.context() as patch:
         for name in list(os.environ):
@@ -167,7 +167,7 @@ def pipeline(monkeypatch: pytest.MonkeyPatch, vendor: Any, *, settings: Callable
         patch.setattr("tributary.adapters.http.HttpVendor", lambda *_, **__: vendor)
         handlers = {name: importlib.reload(importlib.import_module(f"functions.{name}.handler")) for name in FUNCTIONS}
         yield Pipeline(handlers, urls)
-    for client in (aws.dynamodb, aws.sqs, aws.ssm):
+    for client in (aws.dynamodb, aws.sqs, aws.ssm, aws.dynamodb_for_caller, aws.sqs_for_caller):
         client.cache_clear()
 
 
