@@ -18,6 +18,8 @@ Version = Annotated[int, Meta(description='How often it was written; send it bac
 NextCursor = Annotated[str | None, Meta(description="Give it as `cursor` for the next page; null on the last.")]
 
 
+Moment = Annotated[datetime, Meta(extra_json_schema={"format": "date-time"})]
+"""Aware, UTC: written as `2026-03-04T12:00:00Z`."""
 LoggedEvent = Annotated[
     msgspec.Raw, Meta(description="The event as the log keeps it; with `bodies=true`, of accepted ones.", extra_json_schema={"type": "object"})
 ]
@@ -52,7 +54,7 @@ class SourceAnswer(_Answer, frozen=True, kw_only=True):
     id: str
     label: str
     enabled: bool
-    created_at: datetime
+    created_at: Moment
     version: Version
 
 
@@ -86,7 +88,7 @@ class ConnectionAnswer(_Answer, frozen=True, kw_only=True):
     filter: Condition | None
     consent_categories: list[str]
     consent_default: Literal["send", "withhold"]
-    created_at: datetime
+    created_at: Moment
     version: Version
 
 
@@ -105,9 +107,9 @@ class KeyAnswer(_Answer, frozen=True, kw_only=True):
     label: str
     source: Annotated[str | None, Meta(description="Of a write key.")]
     scopes: list[str]
-    created_at: datetime
-    expires_at: datetime | None
-    revoked_at: datetime | None
+    created_at: Moment
+    expires_at: Moment | None
+    revoked_at: Moment | None
 
 
 class KeyPage(_Answer, frozen=True, kw_only=True):
@@ -128,7 +130,7 @@ class EventLine(_Answer, frozen=True, kw_only=True):
     """A line of the list of recent events."""
 
     source: str
-    received_at: datetime
+    received_at: Moment
     index: Annotated[int, Meta(description="Its place in the request.")]
     status: FeedStatus
     type: str | None
@@ -163,8 +165,8 @@ class ParkedDelivery(_Answer, frozen=True, kw_only=True):
 
     source: str
     message_id: str
-    received_at: datetime
-    parked_at: datetime
+    received_at: Moment
+    parked_at: Moment
     code: str
     reason: str
     attempts: int
@@ -197,7 +199,7 @@ class ShadowEntry(_Answer, frozen=True, kw_only=True):
     source: str
     message_id: str
     type: str
-    received_at: datetime
+    received_at: Moment
     requests: list[ShadowRequest]
 
 

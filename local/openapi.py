@@ -1,0 +1,36 @@
+"""Writes `docs/openapi.yaml` from the code.
+
+python -m local.openapi
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Final, cast
+
+import yaml
+
+from tributary.control.openapi import document
+from tributary.control.routes import ControlApi
+
+PATH: Final = Path(__file__).resolve().parent.parent / "docs" / "openapi.yaml"
+_HEADER: Final = "# Written by `make openapi` from the code: change that, not this.\n"
+
+
+class _Dumper(yaml.SafeDumper):
+    """Every value in full: no anchors."""
+
+    def ignore_aliases(self, _: Any) -> bool:
+        return True
+
+
+def text() -> str:
+    """The file as it should be."""
+    nothing = cast("Any", None)  # a table of routes needs no stores behind it
+    routes = ControlApi(operator=nothing, recent=nothing, parking=nothing, shadow=nothing, now=nothing).routes()
+    return _HEADER + yaml.dump(document(routes), Dumper=_Dumper, sort_keys=False, width=160, allow_unicode=True)
+
+
+if __name__ == "__main__":
+    PATH.write_text(text())
+    print(f"wrote {PATH}")
