@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from tests.kit.builders import NOON
 from tributary.events import Alias, Event, Group, Identify, Page, Track
 
-USERS = ["u-1", "u-2", "u-3", "Ana@Quay.io", "guest"]
+USERS = ["u-1", "u-2", "u-3", "Ana@quay.example", "guest"]
 BROWSERS = ["b-1", "b-2", "b-3", "b-4", "null"]
-EMAILS = ["ana@quay.io", "Ben@quay.io", "noreply@quay.io"]
+EMAILS = ["ana@quay.example", "Ben@quay.example", "noreply@quay.example"]
 PHONES = ["(202) 555-0101", "+12025550102", "12"]
 
 _maybe_user = st.none() | st.sampled_from(USERS)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import traceback
 from collections import Counter
 from collections.abc import Sequence
+from pathlib import PurePath
 from typing import Final
 
 from tributary.errors import TributaryError, Unexpected
@@ -43,10 +44,16 @@ class Resolve:
             except TributaryError:
                 raise
             except Exception as error:
-                faulty.append((event, f"{type(error).__name__} in line {traceback.extract_tb(error.__traceback__)[-1].lineno}"))
+                faulty.append((event, _where(error)))
         if len(faulty) == len(events) > 1:
             raise Unexpected(f"every event of a batch: {faulty[0][1]}")
         for event, fault in faulty:
             self._poison.park(PLACE, "|".join(key_of(event)), f"unexpected: {fault}", pack(event))
         counts["set_aside"] = len(faulty)
         return counts
+
+
+def _where(error: Exception) -> str:
+    """The exception's class and the line that raised it. Not its text: that may hold what the event holds."""
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{type(error).__name__} at {PurePath(last.filename).name}:{last.lineno}"

@@ -1,0 +1,173 @@
+"""What a batch costs, what it answers, and what becomes of an event that meets a fault of ours."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from tests.kit.builders import alias, group, identify, later, page, track
+from tests.kit.contacts import DIGESTS, World
+from tests.kit.stores import MemoryPoison
+from tributary.contacts.reading import read_contact_by_id
+from tributary.errors import StoreUnavailable, Unexpected
+from tributary.events import Event
+from tributary.identity.identifiers import Identifier
+from tributary.identity.resolver import Outcome
+from tributary.identity.service import Resolve
+from tributary.log_codec import unpack
+
+
+def test_a_hundred_events_of_one_person_are_read_in_two_calls_and_written_in_one() -> None:
+    world = World()
+    world.take(identify(user_id="1", anonymous_id="b", traits={"email": "ana@quay.example"}))
+    world.contacts.calls.clear()
+    world.take(*[track(user_id="1", anonymous_id="b", timestamp=later(number)) for number in range(100)])
+    assert world.contacts.calls == {"get": 2, "commit": 1, "changes": 1}
+
+
+def test_a_hundred_people_are_read_in_two_calls_and_written_in_one_each() -> None:
+    world = World()
+    world.take(*[identify(user_id=f"u-{number}") for number in range(100)])
+    world.contacts.calls.clear()
+    world.take(*[track(user_id=f"u-{number}", timestamp=later(9)) for number in range(100)])
+    assert world.contacts.calls == {"get": 2, "commit": 100, "changes": 100}
+
+
+def test_a_batch_that_comes_again_writes_nothing() -> None:
+    world = World()
+    batch: list[Event] = [
+        identify(user_id="1", anonymous_id="b", traits={"email": "ana@quay.example"}),
+        group("g-1", user_id="1"),
+        identify(user_id="2", anonymous_id="b"),
+        alias("0ld", user_id="1"),
+    ]
+    world.take(*batch)
+    world.contacts.calls.clear()
+    world.take(*batch)
+    assert world.contacts.calls["commit"] == 0
+
+
+def test_people_who_come_and_merge_within_a_batch_are_written_once() -> None:
+    world = World()
+    counts = world.take(
+        identify(user_id="1", received_at=later(0)),
+        track(properties={"email": "ana@quay.example"}, received_at=later(1)),
+        track(user_id="1", properties={"email": "ana@quay.example"}, received_at=later(2)),
+    ).counts
+    assert world.contacts.calls["commit"] == 1
+    assert (counts["created"], counts["attached"], counts["resolved"]) == (1, 2, 3)
+    assert world.the("user", "1").merge_count == 1
+
+
+def test_the_smaller_contact_goes_into_the_larger_and_among_equals_the_younger_into_the_older() -> None:
+    world = World()
+    world.take_each(
+        identify(traits={"email": "ana@quay.example"}, received_at=later(0)),
+        identify(user_id="1", anonymous_id="b", received_at=later(1)),
+        identify(user_id="1", traits={"email": "ana@quay.example"}, received_at=later(2)),
+    )
+    assert world.the("user", "1").id == DIGESTS.of(Identifier("user", "1"))
+    assert [(record.sizes, record.loser) for record in world.the("user", "1").merges] == [((2, 1), DIGESTS.of(Identifier("email", "ana@quay.example")))]
+    world.take_each(
+        identify(user_id="7", received_at=later(3)),
+        track(context={"externalIds": [{"id": "7", "type": "crm"}]}, received_at=later(2.5)),
+        track(user_id="7", context={"externalIds": [{"id": "7", "type": "crm"}]}, received_at=later(4)),
+    )
+    assert world.the("user", "7").id == DIGESTS.of(Identifier("crm", "7"))
+
+
+def test_a_merged_contacts_id_still_leads_to_the_person() -> None:
+    world = World()
+    world.take_each(identify(user_id="1", anonymous_id="b"), identify(traits={"email": "ana@quay.example"}))
+    old = world.the("email", "ana@quay.example").id
+    world.take(identify(user_id="1", traits={"email": "ana@quay.example"}))
+    assert read_contact_by_id(world.contacts, old) == world.the("user", "1")
+    assert read_contact_by_id(world.contacts, "nobody") is None
+    assert world.contact("user", "nobody") is None
+
+
+def test_an_outcome_says_which_contact_each_event_was_counted_for() -> None:
+    world = World()
+    events: list[Event] = [identify(user_id="1"), page(anonymous_id="b"), track(message_id="nameless"), group("g", user_id="2")]
+    outcome = world.take(*events)
+    assert outcome.contacts == {
+        ("src_shop", events[0].message_id): world.the("user", "1").id,
+        ("src_shop", events[3].message_id): world.the("user", "2").id,
+    }
+    assert (outcome.counts["resolved"], outcome.counts["anonymous"], outcome.counts["nameless"]) == (2, 1, 1)
+
+
+def test_more_than_fits_one_transaction_goes_in_several_and_in_order() -> None:
+    world = World()
+    external = [{"id": f"id-{number}", "type": f"kind-{number}"} for number in range(15)]
+    events: list[Event] = [
+        track(
+            user_id="1",
+            anonymous_id=f"b-{number}",
+            received_at=later(number),
+            context={"externalIds": [{**one, "id": f"{number}-{one['id']}"} for one in external]},
+        )
+        for number in range(40)
+    ]
+    world.take(*events)
+    assert len(world.the("user", "1").members) == 1 + 40 + 40 * 15
+    assert world.contacts.calls["commit"] < 40 * 2
+
+
+def test_a_loser_of_many_rows_is_moved_in_several_transactions() -> None:
+    world = World()
+    world.take_each(*[track(user_id="1", anonymous_id=f"b-{number}") for number in range(60)])
+    world.take_each(*[track(properties={"email": "ana@quay.example"}, anonymous_id=f"c-{number}") for number in range(70)])
+    world.take(track(user_id="1", properties={"email": "ana@quay.example"}))
+    assert {len(person) for person in world.partition()} == {132}
+
+
+class Faulty:
+    """A resolver that falls over some events."""
+
+    def __init__(self, faulty: set[str], error: type[Exception] = TypeError) -> None:
+        self.faulty = faulty
+        self.error = error
+        self.resolved: list[str] = []
+
+    def resolve(self, events: Sequence[Event]) -> Outcome:
+        if any(event.message_id in self.faulty for event in events):
+            raise self.error("ana@quay.example is not what it should be")
+        self.resolved += [event.message_id for event in events]
+        outcome = Outcome()
+        outcome.counts["resolved"] += len(events)
+        return outcome
+
+
+def _service(faulty: Faulty, poison: MemoryPoison) -> Resolve:
+    stand_in: Any = faulty
+    return Resolve(resolver=stand_in, poison=poison)
+
+
+def test_an_event_that_meets_a_fault_of_ours_is_set_aside_and_the_rest_goes_on() -> None:
+    faulty, poison = Faulty({"bad"}), MemoryPoison()
+    events = [track(user_id="1", message_id="good"), track(user_id="2", message_id="bad"), track(user_id="3", message_id="fine")]
+    counts = _service(faulty, poison).handle(events)
+    assert faulty.resolved == ["good", "fine"]
+    assert (counts["resolved"], counts["set_aside"]) == (2, 1)
+    (row,) = poison.rows.values()
+    assert (row.place, row.key) == ("resolve", "user#2|event#src_shop#bad")
+    assert row.code.startswith("unexpected: TypeError at test_resolving.py:")
+    assert unpack(row.body) == events[1]
+
+
+def test_a_fault_that_every_event_meets_waits_for_the_next_deploy_and_tells_nothing_personal() -> None:
+    poison = MemoryPoison()
+    with pytest.raises(Unexpected) as raised:
+        _service(Faulty({"a", "b"}), poison).handle([track(message_id="a"), track(message_id="b")])
+    assert poison.rows == {}
+    assert "ana@" not in str(raised.value)
+
+
+def test_a_store_that_fails_gives_the_whole_batch_back() -> None:
+    poison = MemoryPoison()
+    with pytest.raises(StoreUnavailable):
+        _service(Faulty({"a"}, StoreUnavailable), poison).handle([track(message_id="a"), track(message_id="b")])
+    assert poison.rows == {}
