@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence, Set
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import partial
 from random import Random
+from threading import Lock
 from typing import Any
 
 from tests.kit.builders import NOON, track
 from tests.kit.config import MemoryConnections
-from tests.kit.queue_model import EventSourceMapping, ModelClock, ModelQueue
+from tests.kit.queue_model import Crash, EventSourceMapping, ModelClock, ModelQueue
 from tests.kit.stores import MemoryPoison, MemorySuppressions
 from tests.kit.vendor import ScriptedVendor, Step
 from tributary.delivery.batch import Handled, Report, messages
@@ -255,3 +258,67 @@ def _as_data(request: VendorRequest) -> dict[str, Any]:
         "headers": dict(request.headers),
         "notes": list(request.notes),
     }
+
+
+class Sandbox:
+    """Where the engine's calls to the outside can kill it: each call is a step, and there is a moment before it and a moment after it. Once dead, every further
+    call dies too, in whichever thread, until the next invocation."""
+
+    def __init__(self) -> None:
+        self.steps: Counter[str] = Counter()
+        self.kill_at: tuple[str, int, str] | None = None
+        """A step's name, which time of it (from 0), and `before` or `after`."""
+        self.killed: str | None = None
+        self.dead = False
+        self._lock = Lock()
+
+    def around(self, name: str, inner: Any) -> Any:
+        return _Fragile(name, inner, self)
+
+    def call(self, name: str, method: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        with self._lock:
+            self._die_if(dead=self.dead)
+            time = self.steps[name]
+            self.steps[name] += 1
+            self._die_if(dead=self.kill_at == (name, time, "before"), at=f"before {name}, time {time}")
+        answer = method(*args, **kwargs)
+        with self._lock:
+            self._die_if(dead=self.dead or self.kill_at == (name, time, "after"), at=f"after {name}, time {time}")
+        return answer
+
+    def _die_if(self, *, dead: bool, at: str | None = None) -> None:
+        if dead:
+            self.dead = True
+            self.killed = self.killed or at
+            raise Crash
+
+
+class _Fragile:
+    def __init__(self, name: str, inner: Any, sandbox: Sandbox) -> None:
+        self._name = name
+        self._inner = inner
+        self._sandbox = sandbox
+
+    def __getattr__(self, attribute: str) -> Any:
+        return partial(self._sandbox.call, f"{self._name}.{attribute}", getattr(self._inner, attribute))
+
+
+class FragileDesk(Desk):
+    """A desk whose sandbox can be killed at any step, and is then replaced by a new one."""
+
+    sandbox: Sandbox
+
+    def __post_init__(self) -> None:
+        self.sandbox = Sandbox()
+        super().__post_init__()
+
+    def build(self) -> Delivery:
+        whole = super().build()
+        outside = ("vendor", "connections", "secrets", "suppressions", "attempts", "parking", "poison", "shadow", "visibility")
+        return replace(whole, **{name: self.sandbox.around(name, getattr(whole, name)) for name in outside})
+
+    def handle(self, event: dict[str, Any], remaining: Callable[[], float]) -> Any:
+        if self.sandbox.dead:
+            self.sandbox.dead = False
+            self.delivery = self.build()
+        return super().handle(event, remaining)

@@ -27,6 +27,16 @@ class Step:
     endless: bool = False
 
     @property
+    def is_final(self) -> bool:
+        """A refusal that is given again whenever the same is sent again."""
+        return self.endless or self.status in {400, 404, 410, 413, 422}
+
+    @property
+    def is_lost(self) -> bool:
+        """The vendor acts, and nobody learns of it: its answer breaks off, comes too late or does not end."""
+        return self.acts and (self.dropped or self.endless or self.seconds > 10)
+
+    @property
     def acts(self) -> bool:
         return (200 <= self.status < 300 and not self.dropped) if self.applied is None else self.applied
 
@@ -62,6 +72,7 @@ class ScriptedVendor:
         self._script = dict(script or {})
         self.default = default
         self._asked: Counter[str] = Counter()
+        self._refused: dict[str, Step] = {}
         self._lock = threading.Lock()
         self.sent: list[Sent] = []
         self.timeouts: list[float] = []
@@ -71,7 +82,10 @@ class ScriptedVendor:
         with self._lock:
             steps = self._script.get(key, ())
             step = steps[self._asked[key]] if self._asked[key] < len(steps) else self.default()
+            step = self._refused.get(key, step)
             self._asked[key] += 1
+            if step.is_final:
+                self._refused[key] = step
             self.timeouts.append(timeout)
         started = self._clock.now()
         self._clock.spend(min(step.seconds, timeout))
