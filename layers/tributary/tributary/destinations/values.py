@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import re
+import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from json.encoder import encode_basestring
@@ -18,6 +19,7 @@ MAX_SAFE_INTEGER: Final = 2**53
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _SECOND: Final = timedelta(seconds=1)
+_LARGEST: Final = sys.float_info.max
 _ISO_DATE: Final = re.compile(
     r"([0-9]{4})-([0-9]{2})-([0-9]{2})"
     r"(?:[ T]([0-9]{2}):?([0-9]{2})(?::?([0-9]{2})(?:[.,]([0-9]+))?)?(?:Z|([+-])([0-9]{2})(?::?([0-9]{2}))?)?)?"
@@ -94,7 +96,7 @@ def amount(value: object) -> float | None:
     if isinstance(value, bool):
         return None
     if isinstance(value, int | float):
-        return value if math.isfinite(value) else None
+        return value if -_LARGEST <= value <= _LARGEST else None
     if not isinstance(value, str) or _moment_of_text(value) is not None:
         return None
     match = _AMOUNT.match(value.replace("$", ""))
