@@ -58,12 +58,17 @@ class Faults:
             if left[0] <= 0:
                 return None
             left[0] -= 1
+            botocore_stubber.enabled = False  # botocore asks every handler and takes the first answer: moto's would be applied all the same
             raw = type("Raw", (), {"stream": lambda self, **_: iter([body]), "read": lambda self, *_: body})()
             headers = HTTPHeaders()
             headers["content-type"] = "application/x-amz-json-1.0"
             return AWSResponse(request.url, status, headers, raw)
 
+        def after(**_: Any) -> None:
+            botocore_stubber.enabled = True
+
         self._client.meta.events.register_first(f"before-send.{self._service}.{operation}", before_send)
+        self._client.meta.events.register(f"response-received.{self._service}.{operation}", after)
 
     def lose_answer(self, operation: str, *, times: int) -> None:
         """AWS applies the call, then the connection breaks. The SDK tries again by itself: `times=3` exhausts its attempts."""
