@@ -31,7 +31,7 @@ SHOP: list[dict[str, Any]] = [
     {"type": "track", "userId": "ulf-3", "messageId": "m-7", "properties": {"no": "event name"}},
 ]
 STAMP = NOON.isoformat().replace("+00:00", "Z")
-BATCH = {"batch": [{**event, "timestamp": STAMP} for event in SHOP], "sentAt": STAMP}
+BATCH = {"batch": [{**event, "timestamp": STAMP} for event in SHOP]}
 
 IN_ORDER = {
     "visit-9": ["Viewed Home Page"],
