@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+import string
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,6 +13,7 @@ from tests.kit.builders import alias, group, identify, later, page, track
 from tests.kit.contacts import DIGESTS, World
 from tests.kit.stores import MemoryPoison
 from tributary.contacts.reading import read_contact_by_id
+from tributary.contacts.versions import micros
 from tributary.errors import StoreUnavailable, Unexpected
 from tributary.events import Event
 from tributary.identity.identifiers import Identifier
@@ -122,6 +125,30 @@ def test_a_loser_of_many_rows_is_moved_in_several_transactions() -> None:
     world.take_each(*[track(properties={"email": "ana@quay.example"}, anonymous_id=f"c-{number}") for number in range(70)])
     world.take(track(user_id="1", properties={"email": "ana@quay.example"}))
     assert {len(person) for person in world.partition()} == {132}
+
+
+def test_the_fullest_memberships_of_a_batch_go_in_transactions_that_dynamodb_takes() -> None:
+    """The fake refuses a transaction of more than 4 MB, as DynamoDB does."""
+    chance = random.Random(1)
+    letters = string.ascii_letters + string.digits
+    world = World()
+    for part in range(2):
+        traits = [{f"trait-{part}-{number}": "".join(chance.choices(letters, k=950)) for number in range(30)} for _ in range(100)]
+        world.take(*[group(f"g-{number}", user_id="1", traits=traits[number]) for number in range(100)])
+    contact = world.the("user", "1")
+    assert len(contact.memberships) == 100
+    assert {len(membership.traits.kept) for membership in contact.memberships} == {50}
+
+
+def test_a_merged_contact_is_as_old_as_the_older_of_both() -> None:
+    world = World()
+    world.take_each(
+        track(properties={"email": "ana@quay.example"}, received_at=later(0)),
+        identify(user_id="1", anonymous_id="b", received_at=later(1)),
+        identify(user_id="1", traits={"email": "ana@quay.example"}, received_at=later(2)),
+    )
+    assert world.the("user", "1").id == DIGESTS.of(Identifier("user", "1"))
+    assert world.the("user", "1").created == micros(later(0))
 
 
 class Faulty:

@@ -40,6 +40,9 @@ REFUSED_PREFIX: Final = "refused#"
 MAX_REFUSED: Final = 100
 """Refused links that a contact keeps; more are only counted in the metrics. A shared device would fill the table with them."""
 
+MAX_MEMBERSHIPS_A_WRITE: Final = 40
+"""Of the fullest memberships, 60 KB each, so that a transaction stays below DynamoDB's 4 MB."""
+
 _PLAIN_BYTES: Final = 900
 """One write unit, less the keys."""
 

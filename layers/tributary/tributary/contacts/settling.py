@@ -19,6 +19,7 @@ from tributary.contacts import groups, profile
 from tributary.contacts.groups import Membership
 from tributary.contacts.profile import Profile
 from tributary.contacts.rows import (
+    MAX_MEMBERSHIPS_A_WRITE,
     MEMBER_PREFIX,
     ROOT_SORT,
     Root,
@@ -47,7 +48,6 @@ _ROWS_A_MOVE: Final = 33
 """Three changes a row at most (pointer, here, there), 100 a transaction."""
 _BYTES_A_MOVE: Final = 1_500_000
 """A row is written and may be joined with as much again: below DynamoDB's 4 MB a transaction."""
-_MEMBERSHIPS_A_WRITE: Final = 40
 _ATTEMPTS: Final = 10
 
 
@@ -117,8 +117,8 @@ class Settling:
                 mine, new = memberships.get(event.group_id), groups.membership_of(event)
                 memberships[event.group_id] = groups.joined(mine, new) if mine else new
         some = list(memberships.values())
-        while len(some) > _MEMBERSHIPS_A_WRITE:
-            batch, some = some[:_MEMBERSHIPS_A_WRITE], some[_MEMBERSHIPS_A_WRITE:]
+        while len(some) > MAX_MEMBERSHIPS_A_WRITE:
+            batch, some = some[:MAX_MEMBERSHIPS_A_WRITE], some[MAX_MEMBERSHIPS_A_WRITE:]
             self._contacts.commit([WriteRow(root_key(contact), encode(root), revision), *self._membership_rows(contact, batch)])
             revision += 1
         closed = msgspec.structs.replace(root, profile=known, open=(), unread=())

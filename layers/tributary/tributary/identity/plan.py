@@ -16,6 +16,7 @@ import msgspec
 from tributary.contacts import groups, profile
 from tributary.contacts.groups import Membership
 from tributary.contacts.rows import (
+    MAX_MEMBERSHIPS_A_WRITE,
     MAX_REFUSED,
     Member,
     MergeRecord,
@@ -182,7 +183,8 @@ class Plan:
         nodes = list(nodes)
         # each identifier costs at most two rows (pointer and member, or loser and merge record); the event itself a membership
         most = sum(node.changes for node in nodes) + 2 * len(named.digests) + 2
-        return most <= MAX_CHANGES and sum(not node.may_lose for node in nodes) <= 1
+        memberships = sum(len(node.memberships) for node in nodes) + 1
+        return most <= MAX_CHANGES and memberships <= MAX_MEMBERSHIPS_A_WRITE and sum(not node.may_lose for node in nodes) <= 1
 
     def _link(self, named: Named, nodes: Sequence[Node | None]) -> None:
         """Bring together what the event names, as far as the limits let it."""
@@ -260,6 +262,7 @@ class Plan:
             record = MergeRecord(loser=loser.id, winner=winner.id, by=reference(named.event), between=between, sizes=sizes)
             winner.root = msgspec.structs.replace(
                 winner.root,
+                created=min(winner.root.created, loser.root.created),
                 counts=_sum(winner.root.counts, loser.root.counts),
                 merges=winner.root.merges + loser.root.merges + 1,
                 refused=winner.root.refused + loser.root.refused,
