@@ -78,6 +78,12 @@ def test_names_that_are_all_different_do_not_fill_the_memory() -> None:
     assert encode_pairs([("name 0", "x")]) == "name%200=x"
 
 
+def test_a_name_as_long_as_an_event_is_encoded_and_forgotten() -> None:
+    for number in range(10):
+        assert encode_pairs([("n" * 30_000 + str(number), "x")]) == "n" * 30_000 + f"{number}=x"
+    assert max(map(len, encoding._NAMES)) <= 512
+
+
 @given(pairs=_PAIRS)
 def test_what_is_encoded_decodes_to_the_same_pairs_in_the_same_order(pairs: list[tuple[str, str]]) -> None:
     assert parse_qsl(encode_pairs(pairs), keep_blank_values=True, max_num_fields=None) == pairs
