@@ -42,6 +42,7 @@ def main() -> None:
     work = Path(tempfile.mkdtemp(prefix="emulator-"))
     patches.expand_http_apis()
     patches.keep_expiry()
+    patches.keep_compressed_bodies()
     patches.guard_queues()
     patches.unpack_once(work / "code")
     patches.wait_briefly_for_logs()
