@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import time
 from typing import Any
 
 import msgspec
@@ -97,6 +98,17 @@ def test_a_path_is_short() -> None:
 def test_what_is_not_json_stays_so(text: bytes) -> None:
     with pytest.raises(msgspec.DecodeError):
         repaired(text)
+
+
+@pytest.mark.parametrize(
+    "part", [rb"\"", rb'\\"', b'"', b'"a', b"[", b"]", b"{", b"-", b"9", b"9.", b"NaN", b"\\", b"\\ud800", b'"\\ud800', b"\xff", b"\n", b'[["']
+)
+def test_no_body_takes_longer_than_its_length_allows(part: bytes) -> None:
+    body = part * (512_000 // len(part))
+    started = time.perf_counter()
+    repair(body, 64)
+    repair(b'"' + body, 64)
+    assert time.perf_counter() - started < 10, "a tenth of a second each, on any machine; quadratic time would be minutes"
 
 
 json_values = st.recursive(

@@ -284,7 +284,7 @@ def test_a_message_id_is_kept_up_to_a_hundred_characters() -> None:
 @pytest.mark.parametrize("absent", [{}, {"messageId": None}, {"messageId": ""}])
 def test_without_a_message_id_one_is_derived_that_a_resend_brings_again(absent: dict[str, Any]) -> None:
     body = {**VALID["track"], **absent, "timestamp": "2026-03-04T11:00:00Z", "properties": {"a": 1, "b": 2}}
-    resent = {"properties": {"b": 2, "a": 1}, **body, "sentAt": "2026-03-04T11:55:00Z", "writeKey": WRITE_KEY, "_metadata": {"retryCount": 3}}
+    resent = {**body, "properties": {"b": 2, "a": 1}, "sentAt": "2026-03-04T11:55:00Z", "writeKey": WRITE_KEY, "_metadata": {"retryCount": 3}}
     first = event("track", body)
     again = event("track", resent, at=NOON + timedelta(days=2), ip="203.0.113.9", client_side=True)
     assert first.message_id.startswith("derived-")
@@ -575,7 +575,7 @@ def test_a_call_alone_is_one_or_the_other(call: Call, item: dict[str, Any]) -> N
     assert len(events(accepted)) + len(accepted.rejected) == 1
 
 
-def test_every_code_is_segments_or_marked_as_ours() -> None:
+def test_a_single_event_is_a_200_under_segments_codes_and_a_400_under_ours() -> None:
     bench = IntakeBench()
     assert bench.refusal("track", {"userId": "u"}) == (200, "event_not_defined", "event")
     assert bench.refusal("track", {"userId": "u", "event": "x", "messageId": 5}) == (400, "message_id_not_string", "messageId")

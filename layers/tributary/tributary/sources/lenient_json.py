@@ -22,7 +22,8 @@ _MAX_PATH_LENGTH: Final = 200
 _PLAIN_NAME: Final = re.compile(r"[\w$ \-]{1,64}")
 """A name fit for an error text. Others, an email as a key among them, appear as `…`."""
 
-_TOKEN: Final = re.compile(r'"(?:[^"\\]|\\.)*+"|-?(?:Infinity|[0-9][0-9.eE+\-]*+)|NaN|[\[\]{}]', re.DOTALL)
+_TOKEN: Final = re.compile(r'"(?:[^"\\]|\\.)*+"?|-?(?:Infinity|[0-9][0-9.eE+\-]*+)|NaN|[\[\]{}]', re.DOTALL)
+"""A text that does not end is a token too: looking for its end once more from within it would take quadratic time."""
 _CONTROL: Final = re.compile(r"[\x00-\x1f]")
 _ESCAPE: Final = re.compile(r"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(u[dD][89a-fA-F][0-9a-fA-F]{2})|.)", re.DOTALL)
 _INT_MIN: Final = -(2**63)

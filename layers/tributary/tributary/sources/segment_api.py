@@ -301,14 +301,12 @@ class _Reading:
 
     def take(self, value: Any, raw: bytes, index: int) -> None:
         """Make an event of an item. Raises `_Fault`."""
-        written = _write(self._event(self._checked(value, raw, index), index))
+        item = self._checked(value, raw, index)
+        written = b"" if self._bytes > MAX_MERGED_BYTES else _write(self._event(item, index))
         self._bytes += len(written)
         if self._bytes > MAX_MERGED_BYTES:
-            raise _Fault(
-                Code.PAYLOAD_TOO_LARGE,
-                "context",
-                f"{EXCEED_PAYLOAD_LIMIT}: with the batch's context in each event the request passes {MAX_MERGED_BYTES:,} bytes",
-            )
+            message = f"{EXCEED_PAYLOAD_LIMIT}: with the batch's context in each event the request passes {MAX_MERGED_BYTES:,} bytes"
+            raise _Fault(Code.PAYLOAD_TOO_LARGE, "context", message)
         self.accepted.events.append(written)
 
     def reject(self, fault: _Fault, value: Any, raw: bytes, index: int) -> None:
