@@ -175,7 +175,9 @@ def _count_calls(stages: dict[str, Stage], current: list[str]) -> None:
         _aside[0] += time.thread_time() - started
         return response
 
-    for client in (aws.dynamodb(), aws.sqs(), aws.ssm()):
+    for client in (aws.dynamodb(), aws.sqs(), aws.ssm(), aws.dynamodb_for_caller(), aws.sqs_for_caller()):
+        # botocore asks every handler and takes the first answer: moto's own would do the work a second time
+        client.meta.events.unregister("before-send", botocore_stubber)
         service = client.meta.service_model.service_id.hyphenize()
         client.meta.events.register(f"provide-client-params.{service}", parameters)
         client.meta.events.register_first(f"before-send.{service}", answer)
