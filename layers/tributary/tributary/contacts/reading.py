@@ -75,14 +75,15 @@ def read_contact_by_id(store: ContactStore, contact: str) -> Contact | None:
         if root.into is not None:
             contact = root.into
             continue
-        # Rows move from loser to winner, so the losers are read first: what has left them by then is met at the winner.
+        # Rows move from loser to winner, so the losers are read first: what has left them by then is met at the winner. A merge that is committed meanwhile
+        # shows in the count of merges, also if it is settled by the time we look.
         rows: dict[str, bytes] = {}
         for place in (*root.open, contact):
             for row in store.rows(contact_partition(place)):
                 before = rows.get(row.key.sort)
                 rows[row.key.sort] = join_moved(row.key.sort, before, row.data) if before is not None else row.data
         after = _root(store, contact)
-        if after is not None and after.into is None and set(after.open) <= set(root.open):
+        if after is not None and after.into is None and after.merges == root.merges:
             return _contact(contact, after, rows)
     raise WriteConflict("a contact was merged again and again while it was read")
 

@@ -61,16 +61,19 @@ class Settling:
         self._rules = rules
         self._pause = pause
 
-    def settle(self, contact: str) -> None:
-        """Return once what was left to do at the call is done, by this worker or another. Raises `WriteConflict` after ten attempts."""
+    def settle(self, contact: str, known: tuple[Root, int] | None = None) -> None:
+        """Return once what was left to do at the call is done, by this worker or another. `known`: the root and its revision, where the caller has just written
+        it. Raises `WriteConflict` after ten attempts."""
         moved: set[str] = set()
         heard: dict[str, tuple[Event, ...]] = {}
         for attempt in range(_ATTEMPTS):
             if attempt:
                 self._pause(attempt)
-            row = self._contacts.get({root_key(contact)}).get(root_key(contact))
-            root = decode(row.data, Root) if row else None
-            if row is None or root is None or root.into is not None or root.is_settled:
+            found = known if known is not None and not attempt else self._root(contact)
+            if found is None:
+                return
+            root, revision = found
+            if root.into is not None or root.is_settled:
                 return
             try:
                 for loser in root.open:
@@ -80,14 +83,22 @@ class Settling:
                 for anonymous_id in root.unread:
                     if anonymous_id not in heard:
                         heard[anonymous_id] = self._history(anonymous_id)
-                self._close(contact, root, row.revision, [event for anonymous_id in root.unread for event in heard[anonymous_id]])
+                self._close(contact, root, revision, [event for anonymous_id in root.unread for event in heard[anonymous_id]])
             except WriteConflict:
                 continue
             return
         raise WriteConflict("a contact is being written by many at once")
 
+    def _root(self, contact: str) -> tuple[Root, int] | None:
+        row = self._contacts.get({root_key(contact)}).get(root_key(contact))
+        return (decode(row.data, Root), row.revision) if row else None
+
     def _move(self, loser: str, winner: str) -> None:
-        while rows := _some(row for row in self._contacts.rows(contact_partition(loser)) if row.key.sort != ROOT_SORT):
+        more = True
+        while more:
+            rows, more = _some(row for row in self._contacts.rows(contact_partition(loser)) if row.key.sort != ROOT_SORT)
+            if not rows:
+                return
             pointers = {row.key: pointer_key(digest_of_member(row.key.sort)) for row in rows if row.key.sort.startswith(MEMBER_PREFIX)}
             there = {row.key: RowKey(contact_partition(winner), row.key.sort) for row in rows}
             existing = self._contacts.get({*pointers.values(), *there.values()})
@@ -134,13 +145,13 @@ class Settling:
                 yield WriteRow(key, data, row.revision if row else None)
 
 
-def _some(rows: Iterator[ContactRow]) -> list[ContactRow]:
-    """The next rows to move: as many as one transaction takes, one at least."""
+def _some(rows: Iterator[ContactRow]) -> tuple[list[ContactRow], bool]:
+    """The next rows to move, as many as one transaction takes, one at least; and whether there are more."""
     some: list[ContactRow] = []
     size = 0
     for row in rows:
         size += len(row.data)
         if some and (len(some) == _ROWS_A_MOVE or size > _BYTES_A_MOVE):
-            break
+            return some, True
         some.append(row)
-    return some
+    return some, False

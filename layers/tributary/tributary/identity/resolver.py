@@ -22,7 +22,7 @@ from tributary.events import Event, Group, Identify
 from tributary.identity.digests import Digests
 from tributary.identity.plan import Named, Node, Plan, Pointer, Read
 from tributary.identity.rules import IdentityRules
-from tributary.ports import ContactStore, EventLog, Suppressions
+from tributary.ports import ContactStore, EventLog, Suppressions, WriteRow
 
 MAX_CONFLICTS: Final = 12
 """Rounds lost to other workers before the batch is given back. Each time somebody else got on."""
@@ -124,7 +124,7 @@ class Resolver:
                     self._contacts.commit(changes)
                     _count(node, outcome)
                 if node.needs_settling:
-                    self._settling.settle(node.id)
+                    self._settling.settle(node.id, _written(changes[0]))
             except WriteConflict:
                 again += node.events
                 continue
@@ -176,6 +176,10 @@ class Resolver:
     def _pause(self, failed: int) -> None:
         """Full jitter, so that workers on one person do not meet again."""
         self._sleep(min(_LONGEST_PAUSE, _FIRST_PAUSE * 2**failed) * self._jitter())
+
+
+def _written(change: WriteRow) -> tuple[Root, int]:
+    return decode(change.data, Root), (change.expected or 0) + 1
 
 
 def _count(node: Node, outcome: Outcome) -> None:
