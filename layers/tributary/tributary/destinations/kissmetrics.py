@@ -14,8 +14,10 @@ from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Any, Final, Literal, NamedTuple, TypeGuard
+from typing import Any, Final, Literal, TypeGuard
 from urllib.parse import urlsplit
+
+import msgspec
 
 from tributary.clock import Clock, SystemClock
 from tributary.destinations.answers import check_status
@@ -226,7 +228,7 @@ def _alias(event: Alias, settings: KissmetricsSettings) -> list[VendorRequest]:
     return _requests(call, [call.alias(event.user_id)], settings)
 
 
-class _Draft(NamedTuple):
+class _Draft(msgspec.Struct, frozen=True):
     """A request in the making."""
 
     path: str
@@ -235,7 +237,7 @@ class _Draft(NamedTuple):
     notes: list[str]
 
 
-class _Call(NamedTuple):
+class _Call(msgspec.Struct, frozen=True):
     """What the requests of one event have in common."""
 
     seconds: int

@@ -50,7 +50,9 @@ def flatten_into(texts: dict[str, str], properties: Mapping[str, Any], prefix: s
         if kind is str:
             seconds = unix_seconds_of_text(value) if len(value) >= 10 and value[4] == "-" else None
             texts[prefix + name] = value if seconds is None else str(seconds)
-        elif kind is int or kind is float:
+        elif kind is int and -MAX_SAFE_INTEGER <= value <= MAX_SAFE_INTEGER:
+            texts[prefix + name] = str(value)
+        elif kind is float:
             texts[prefix + name] = number_text(value)
         elif kind is dict:
             _flatten(value, prefix + name, texts)
