@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -579,3 +581,11 @@ def test_a_single_event_is_a_200_under_segments_codes_and_a_400_under_ours() -> 
     bench = IntakeBench()
     assert bench.refusal("track", {"userId": "u"}) == (200, "event_not_defined", "event")
     assert bench.refusal("track", {"userId": "u", "event": "x", "messageId": 5}) == (400, "message_id_not_string", "messageId")
+
+
+def test_every_code_is_in_the_docs_and_said_to_be_a_200_or_a_400() -> None:
+    text = (Path(__file__).parents[3] / "docs" / "tracking-api.md").read_text()
+    segments, ours = (text.split(head)[1].split("\n\n")[0] for head in ("Segment's codes,", "Ours, a 400"))
+    assert set(re.findall(r"`(\w+)`", segments)) == {str(code) for code in segment_api.DISCARDED}
+    assert not set(re.findall(r"`(\w+)`", ours)) & {str(code) for code in segment_api.DISCARDED}
+    assert [code for code in segment_api.Code if f"`{code}`" not in text] == []
