@@ -15,6 +15,7 @@ from tributary.operator import Operator, known_destinations
 
 if TYPE_CHECKING:
     import boto3
+    from botocore.config import Config
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_ssm import SSMClient
 
@@ -50,11 +51,11 @@ class Target:
 
     @cached_property
     def dynamodb(self) -> DynamoDBClient:
-        return self.session.client("dynamodb", endpoint_url=self.endpoint_url)
+        return self.session.client("dynamodb", endpoint_url=self.endpoint_url, config=_config(self.endpoint_url))
 
     @cached_property
     def ssm(self) -> SSMClient:
-        return self.session.client("ssm", endpoint_url=self.endpoint_url)
+        return self.session.client("ssm", endpoint_url=self.endpoint_url, config=_config(self.endpoint_url))
 
 
 def of_stack(
@@ -67,7 +68,7 @@ def of_stack(
     try:
         key_id, secret = credentials or (None, None)
         session = boto3.Session(region_name=region, profile_name=profile, aws_access_key_id=key_id, aws_secret_access_key=secret)
-        stacks = session.client("cloudformation", endpoint_url=endpoint_url).describe_stacks(StackName=name)["Stacks"]
+        stacks = session.client("cloudformation", endpoint_url=endpoint_url, config=_config(endpoint_url)).describe_stacks(StackName=name)["Stacks"]
     except NoRegionError as error:
         raise TargetMissing("No AWS region is set: give --region, or set AWS_REGION.") from error
     except NoCredentialsError as error:
@@ -112,6 +113,13 @@ def operator_of(target: Target) -> Operator:
         secrets=SsmSecretStore(lambda: target.ssm, target.prefix),
         kinds=known_destinations(),
     )
+
+
+def _config(endpoint_url: str | None) -> Config | None:
+    """An emulator on this machine is not reached through a proxy."""
+    from botocore.config import Config  # noqa: PLC0415
+
+    return None if endpoint_url is None else Config(proxies={})
 
 
 def _one_line(error: Exception) -> str:

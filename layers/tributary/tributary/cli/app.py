@@ -1,0 +1,512 @@
+"""The commands. They speak to AWS with the operator's own credentials, not to the HTTP API: the first key has to come from somewhere.
+
+What is heavy (boto3, rich) is imported by the command that needs it, so that `--help` does not wait for it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import typer
+
+from tributary.cli.target import DEFAULT_STACK, LOCAL_STACK_FILE, TargetMissing
+
+if TYPE_CHECKING:
+    from tributary.cli.target import Target
+    from tributary.operator import Initialised, Operator
+    from tributary.recent import RecentEvents
+
+POLL_SECONDS: Final = 2.0
+"""Between two looks of `events --follow`."""
+
+app = typer.Typer(
+    name="tributary", help="Operate a Tributary stack.", no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False, rich_markup_mode=None
+)
+keys_app = typer.Typer(help="API keys; write keys can be listed and revoked here too.", no_args_is_help=True, rich_markup_mode=None)
+sources_app = typer.Typer(help="Where events come from.", no_args_is_help=True, rich_markup_mode=None)
+connections_app = typer.Typer(help="Destination accounts that events are forwarded to.", no_args_is_help=True, rich_markup_mode=None)
+contacts_app = typer.Typer(help="People.", no_args_is_help=True, rich_markup_mode=None)
+app.add_typer(keys_app, name="keys")
+app.add_typer(sources_app, name="sources")
+app.add_typer(connections_app, name="connections")
+app.add_typer(contacts_app, name="contacts")
+
+
+class Failed(Exception):
+    """The command cannot go on; the text is one line for a person."""
+
+
+@dataclass
+class _Chosen:
+    """Which stack the options name; looked up by the first command that needs it."""
+
+    stack: str
+    local: bool
+    region: str | None
+    profile: str | None
+
+    def target(self) -> Target:
+        from tributary.cli.target import of_local, of_stack  # noqa: PLC0415
+
+        return of_local() if self.local else of_stack(self.stack, region=self.region, profile=self.profile)
+
+    def operator(self) -> Operator:
+        from tributary.cli.target import operator_of  # noqa: PLC0415
+
+        return operator_of(self.target())
+
+
+@app.callback()
+def choose(
+    context: typer.Context,
+    stack: Annotated[str, typer.Option(help="The deployed stack.", envvar="TRIBUTARY_STACK")] = DEFAULT_STACK,
+    local: Annotated[bool, typer.Option("--local", help="The stack that `make local` runs on this machine.")] = False,
+    region: Annotated[str | None, typer.Option(help="AWS region; the configured one without it.")] = None,
+    profile: Annotated[str | None, typer.Option(help="AWS profile; the configured one without it.")] = None,
+) -> None:
+    context.obj = _Chosen(stack, local, region, profile)
+
+
+# ---------------------------------------------------------------- the first hour
+
+
+@app.command()
+def init(context: typer.Context) -> None:
+    """Make what a new stack lacks: the digest key, a first source and a first API key. Safe to repeat."""
+    target = _chosen(context).target()
+    from tributary.cli.target import operator_of  # noqa: PLC0415
+
+    _say_initialised(target, operator_of(target).init())
+
+
+def _say_initialised(target: Target, made: Initialised) -> None:
+    if made.digest_key:
+        _say(f"Made the digest key ({target.prefix}/digest-key). Keep a copy in your backup: losing it is losing who is who.")
+    if made.source is not None:
+        _say(f"Write key of the source {made.source.source.value.id}, to send events with:  {made.source.write_key}")
+    if made.api_key is not None:
+        _say(f"API key with all scopes:  {made.api_key.secret}")
+    if made.source is not None or made.api_key is not None:
+        _say("These keys are shown this once.")
+    if not made.digest_key and made.source is None and made.api_key is None:
+        _say("Nothing to do: the digest key, a source and an API key are there.")
+    if target.api_url:
+        _say(f"Events go to {target.api_url}/v1, everything else is under {target.api_url}/api.")
+
+
+@app.command("local-env")
+def local_env(file: Annotated[Path, typer.Option(help="What the local stack says of itself.")] = LOCAL_STACK_FILE) -> None:
+    """Print the local stack's addresses and keys as shell variables: eval "$(... local-env)"."""
+    try:
+        said = json.loads(file.read_text())
+        variables = {"API_URL": said["api_url"], "WRITE_KEY": said["write_key"], "API_KEY": said["api_key"]}
+        variables |= {f"{name.upper()}_URL": url for name, url in said["fakes"].items()}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise TargetMissing(f"No local stack is running ({file} is not there or not complete): start one with `make local`.") from error
+    for name, value in variables.items():
+        _say(f"export {re.sub('[^A-Z0-9_]', '_', name)}={shlex.quote(str(value))}")
+
+
+# ---------------------------------------------------------------- keys
+
+
+@keys_app.command("create")
+def keys_create(
+    context: typer.Context,
+    *,
+    label: Annotated[str, typer.Argument(help="What it is for.")] = "API key",
+    scope: Annotated[list[str] | None, typer.Option("--scope", help="<resource>:<verb>; may be repeated. All scopes without it.")] = None,
+    expires: Annotated[str | None, typer.Option(help="When it stops working: ISO 8601, or days from now as 90d.")] = None,
+) -> None:
+    """Make an API key. It is shown this once."""
+    from tributary.access import ALL_SCOPES  # noqa: PLC0415
+    from tributary.drafts import NewKey  # noqa: PLC0415
+
+    made = _chosen(context).operator().create_key(NewKey(label=label, scopes=scope or [ALL_SCOPES], expires_at=_future(expires)))
+    _note(f"{made.key.id} with {', '.join(made.key.scopes)}; the key is shown this once:")
+    _say(made.secret)
+
+
+@keys_app.command("list")
+def keys_list(context: typer.Context) -> None:
+    """List API keys and write keys, without the keys themselves."""
+    from tributary.cli import show  # noqa: PLC0415
+
+    show.console().print(show.keys(_chosen(context).operator().keys(), datetime.now(UTC)))
+
+
+@keys_app.command("revoke")
+def keys_revoke(context: typer.Context, key: Annotated[str, typer.Argument(help="Its id, key_…")]) -> None:
+    """Revoke an API key or a write key: refused within 30 seconds, where it writes at once."""
+    revoked = _chosen(context).operator().revoke_key(key)
+    _say(f"{revoked.id} is revoked since {revoked.revoked_at:%Y-%m-%d %H:%M:%S}.")
+
+
+# ---------------------------------------------------------------- sources
+
+
+@sources_app.command("create")
+def sources_create(context: typer.Context, label: Annotated[str, typer.Argument(help="A site, an app or a server.")] = "Source") -> None:
+    """Make a source and its write key. The key is shown this once."""
+    from tributary.drafts import NewSource  # noqa: PLC0415
+
+    made = _chosen(context).operator().create_source(NewSource(label=label))
+    _note(f"{made.source.value.id}; its write key is shown this once:")
+    _say(made.write_key)
+
+
+@sources_app.command("list")
+def sources_list(context: typer.Context) -> None:
+    """List sources."""
+    from tributary.cli import show  # noqa: PLC0415
+
+    show.console().print(show.sources(source.value for source in _chosen(context).operator().sources()))
+
+
+@sources_app.command("rotate-key")
+def sources_rotate(
+    context: typer.Context,
+    *,
+    source: Annotated[str, typer.Argument(help="Its id or label.")],
+    keep_old: Annotated[int, typer.Option(help="Hours for which the keys until now still work; 0 to refuse them at once.", min=0, max=720)] = 24,
+) -> None:
+    """Replace a source's write key. The new one is shown this once."""
+    from tributary.drafts import KeyRotation  # noqa: PLC0415
+
+    operator = _chosen(context).operator()
+    made = operator.rotate_write_key(_source_id(operator, source), KeyRotation(keep_old_for_s=keep_old * 3600))
+    _note(f"{made.key.id}; the new write key is shown this once:")
+    _say(made.secret)
+
+
+# ---------------------------------------------------------------- connections
+
+
+@connections_app.command("create")
+def connections_create(
+    context: typer.Context,
+    *,
+    type: Annotated[str, typer.Argument(help="The destination, as kissmetrics.")],
+    label: Annotated[str, typer.Argument()],
+    setting: Annotated[list[str] | None, typer.Option("--set", help="name=value, the value as JSON or text; may be repeated.")] = None,
+    secret: Annotated[
+        list[str] | None, typer.Option("--secret", help="name=env:NAME or name=ssm:/name, or the name alone to be asked for it; may be repeated.")
+    ] = None,
+    mode: Annotated[str, typer.Option(help="live, paused or shadow.")] = "live",
+    source: Annotated[list[str] | None, typer.Option("--source", help="A source's id or label; may be repeated. All without it.")] = None,
+) -> None:
+    """Make a connection. For filters, consent and the rest use `apply`, or the HTTP API."""
+    import msgspec  # noqa: PLC0415
+
+    from tributary.control.problems import of_validation  # noqa: PLC0415
+    from tributary.drafts import NewConnection  # noqa: PLC0415
+
+    chosen = _chosen(context)
+    target = chosen.target()
+    from tributary.cli.target import operator_of  # noqa: PLC0415
+
+    operator = operator_of(target)
+    settings: dict[str, Any] = dict(_setting(text) for text in setting or [])
+    leaked = sorted(settings.keys() & operator.secret_names(type))
+    if leaked:
+        raise Failed(f"{leaked[0]} is a credential: give it by --secret, so that it stands in no shell history.")
+    settings |= dict(_secret(target, text) for text in secret or [])
+    sources = [_source_id(operator, one) for one in source or []]
+    try:
+        draft = msgspec.convert({"type": type, "label": label, "settings": settings, "mode": mode, "sources": sources}, NewConnection)
+    except msgspec.ValidationError as error:
+        problem = of_validation(error, "field")
+        raise Failed(f"{problem.field}: {problem.detail}") from error
+    _say(operator.create_connection(draft).value.id)
+
+
+@connections_app.command("list")
+def connections_list(context: typer.Context) -> None:
+    """List connections."""
+    from tributary.cli import show  # noqa: PLC0415
+
+    show.console().print(show.connections(connection.value for connection in _chosen(context).operator().connections()))
+
+
+@connections_app.command("show")
+def connections_show(context: typer.Context, connection: Annotated[str, typer.Argument(help="Its id or label.")]) -> None:
+    """Show a connection as JSON, without its credentials."""
+    import msgspec  # noqa: PLC0415
+
+    from tributary.control.answers import connection_answer  # noqa: PLC0415
+
+    operator = _chosen(context).operator()
+    answer = connection_answer(operator.connection(_connection_id(operator, connection)))
+    _say(msgspec.json.format(msgspec.json.encode(answer)).decode())
+
+
+# ---------------------------------------------------------------- a stack as a file
+
+
+@app.command()
+def apply(
+    context: typer.Context,
+    *,
+    file: Annotated[Path, typer.Argument(help="A config.toml.")],
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be done, do nothing.")] = False,
+    prune: Annotated[bool, typer.Option("--prune", help="Remove sources and connections that are not in the file.")] = False,
+) -> None:
+    """Make the stack's sources, connections and account settings like a file. Safe to repeat."""
+    from tributary.cli import config_file, show  # noqa: PLC0415
+    from tributary.cli.target import operator_of  # noqa: PLC0415
+
+    try:
+        text = file.read_text()
+    except (OSError, UnicodeDecodeError) as error:
+        raise Failed(f"{file} cannot be read: {getattr(error, 'strerror', None) or 'it is not UTF-8'}.") from error
+    target = _chosen(context).target()
+    plan = config_file.plan(config_file.read(text), operator_of(target), lambda reference: _read_secret(target, reference), prune=prune)
+    screen = show.console()
+    for line in show.steps(plan.steps):
+        screen.print(line)
+    if dry_run or not plan.changes:
+        _say("Nothing was done." if plan.changes else "Nothing to do.")
+        return
+    plan.run(lambda step, shown: _say(f"done: {step.verb} {step.what}" + (f"\n  shown this once: {shown}" if shown else "")))
+
+
+@app.command()
+def export(context: typer.Context) -> None:
+    """Print the stack's settings as a config.toml, without credentials."""
+    from tributary.cli import config_file  # noqa: PLC0415
+
+    sys.stdout.write(config_file.export(_chosen(context).operator()))
+
+
+# ---------------------------------------------------------------- what happened
+
+
+@app.command()
+def events(
+    context: typer.Context,
+    *,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on showing what comes, until Ctrl-C.")] = False,
+    source: Annotated[str | None, typer.Option(help="A source's id or label; all without it.")] = None,
+    type: Annotated[str | None, typer.Option(help="identify, track, page, screen, group or alias.")] = None,
+    status: Annotated[str | None, typer.Option(help="accepted or rejected.")] = None,
+    since: Annotated[str | None, typer.Option(help="ISO 8601, or a duration before now as 15m, 2h, 3d. Default: an hour; with --follow, a minute.")] = None,
+    limit: Annotated[int, typer.Option(help="How many at most, without --follow.", min=1, max=10_000)] = 100,
+    bodies: Annotated[bool, typer.Option("--bodies", help="With what was sent: personal data.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="A JSON object a line.")] = False,
+) -> None:
+    """Show the accepted and rejected events of the last days, the newest last."""
+    from tributary.cli.target import operator_of  # noqa: PLC0415
+    from tributary.cli.watching import Follower  # noqa: PLC0415
+    from tributary.recent import query_of  # noqa: PLC0415
+
+    target = _chosen(context).target()
+    operator, recent = operator_of(target), _recent(target)
+    labels = {one.value.id: one.value.label for one in operator.sources()}
+    wanted = None if source is None else _source_id(operator, source)
+    since = since or ("1m" if follow else None)
+    query = query_of(now=datetime.now(UTC), source=wanted, type=type, status=status, since=since)
+    printer = _Printer(recent, labels, bodies=bodies, as_json=as_json)
+    if not follow:
+        found, more = _newest(recent, query, list(labels), limit)
+        if not found:
+            _note(f"No such events since {query.since:%Y-%m-%d %H:%M:%S} UTC (--since).")
+            return
+        printer.print(found[::-1])
+        if more:
+            _note(f"These are the newest {limit}; there are more (--limit, --since).")
+        return
+    follower = Follower(recent, query, sources=lambda: [one.value.id for one in operator.sources()], now=lambda: datetime.now(UTC))
+    try:
+        while True:
+            found, more = follower.look()
+            if more:
+                _note("More events than can be shown; narrow them by --source, --type or --status.")
+            printer.print(found)
+            time.sleep(POLL_SECONDS)
+    except KeyboardInterrupt:
+        return
+
+
+@app.command()
+def parked(context: typer.Context, connection: Annotated[str, typer.Argument(help="Its id or label.")]) -> None:
+    """Show the deliveries of a connection that wait for a person."""
+    from tributary.adapters.deliveries import DynamoParking  # noqa: PLC0415
+    from tributary.cli import show  # noqa: PLC0415
+    from tributary.cli.target import operator_of  # noqa: PLC0415
+
+    target = _chosen(context).target()
+    found = list(DynamoParking(lambda: target.dynamodb, target.config_table).of(_connection_id(operator_of(target), connection)))
+    if not found:
+        _say("Nothing is parked.")
+        return
+    show.console().print(show.parked(found))
+
+
+@contacts_app.command("show")
+def contacts_show(
+    context: typer.Context,
+    *,
+    identifier: Annotated[str, typer.Argument(help="An email, user id, phone, anonymous id or contact id; kind:value to say which.")],
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+) -> None:
+    """Show who somebody is, and why these identifiers are one person."""
+    from tributary.cli import people, show  # noqa: PLC0415
+
+    described = people.find(_chosen(context).target(), identifier)
+    if described is None:
+        raise Failed("Nobody is known by this. An anonymous visitor becomes a contact once something identifies them.")
+    if as_json:
+        _say(json.dumps(described, ensure_ascii=False, indent=2, default=str))
+        return
+    screen = show.console()
+    for part in show.contact(described):
+        screen.print(part)
+
+
+# ---------------------------------------------------------------- inside
+
+
+class _Printer:
+    def __init__(self, recent: RecentEvents, labels: dict[str, str], *, bodies: bool, as_json: bool) -> None:
+        self._recent = recent
+        self._labels = labels
+        self._bodies = bodies
+        self._as_json = as_json
+        self._printed = False
+
+    def print(self, entries: Sequence[Any]) -> None:
+        from tributary.recent import without_bodies  # noqa: PLC0415
+
+        entries = self._recent.bodies(entries) if self._bodies else without_bodies(entries)
+        if self._as_json:
+            import msgspec  # noqa: PLC0415
+
+            from tributary.control.answers import event_line  # noqa: PLC0415
+
+            for entry in entries:
+                _say(msgspec.json.encode(event_line(entry, bodies=self._bodies)).decode())
+            sys.stdout.flush()
+            return
+        from tributary.cli import show  # noqa: PLC0415
+
+        if entries or not self._printed:
+            show.console().print(show.events(entries, self._labels, header=not self._printed, bodies=self._bodies))
+            self._printed = True
+
+
+def _chosen(context: typer.Context) -> _Chosen:
+    chosen = context.find_object(_Chosen)
+    assert chosen is not None
+    return chosen
+
+
+def _recent(target: Target) -> RecentEvents:
+    from tributary.adapters.event_log import DynamoEventLog  # noqa: PLC0415
+    from tributary.adapters.feed import DynamoFeed  # noqa: PLC0415
+    from tributary.recent import RecentEvents  # noqa: PLC0415
+
+    return RecentEvents(DynamoFeed(lambda: target.dynamodb, target.events_table), DynamoEventLog(lambda: target.dynamodb, target.events_table))
+
+
+def _newest(recent: RecentEvents, query: Any, sources: list[str], limit: int) -> tuple[list[Any], bool]:
+    from tributary.recent import MAX_LIMIT  # noqa: PLC0415
+
+    found: list[Any] = []
+    cursor: str | None = None
+    while len(found) < limit:
+        page = recent.page(query, sources=sources, limit=min(MAX_LIMIT, limit - len(found)), cursor=cursor)
+        found += page.entries
+        cursor = page.cursor
+        if cursor is None:
+            break
+    return found, cursor is not None
+
+
+def _source_id(operator: Operator, name: str) -> str:
+    return _id_of("source", name, [(one.value.id, one.value.label) for one in operator.sources()])
+
+
+def _connection_id(operator: Operator, name: str) -> str:
+    return _id_of("connection", name, [(one.value.id, one.value.label) for one in operator.connections()])
+
+
+def _id_of(what: str, name: str, there: Sequence[tuple[str, str]]) -> str:
+    """The id of what is called so, by id or label. Raises `Failed`."""
+    found = [id for id, _ in there if id == name] or [id for id, label in there if label == name]
+    if not found:
+        known = ", ".join(label for _, label in there) or "none"
+        raise Failed(f'There is no {what} "{name}"; there is: {known}.')
+    if len(found) > 1:
+        raise Failed(f'There are {len(found)} {what}s "{name}"; name it by its id: {", ".join(found)}.')
+    return found[0]
+
+
+def _setting(text: str) -> tuple[str, Any]:
+    name, equals, value = text.partition("=")
+    if not name or not equals:
+        raise Failed("--set takes name=value.")
+    try:
+        return name, json.loads(value)
+    except ValueError:
+        return name, value
+
+
+def _secret(target: Target, text: str) -> tuple[str, str]:
+    name, equals, reference = text.partition("=")
+    if not equals:
+        return name, typer.prompt(name, hide_input=True, err=True)
+    if not reference.startswith(("env:", "ssm:")):
+        raise Failed("--secret takes name=env:NAME, name=ssm:/name, or the name alone to be asked for it.")
+    return name, _read_secret(target, reference)
+
+
+def _read_secret(target: Target, reference: str) -> str:
+    """The credential behind `env:NAME` or `ssm:/name`. Raises `ConfigInvalid` without saying more than the reference."""
+    from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415
+
+    from tributary.cli.config_file import ConfigInvalid  # noqa: PLC0415
+
+    kind, _, name = reference.partition(":")
+    if kind == "env":
+        value = os.environ.get(name, "")
+        if not value:
+            raise ConfigInvalid(f"the environment variable {name} is not set")
+        return value
+    try:
+        return target.ssm.get_parameter(Name=name, WithDecryption=True)["Parameter"]["Value"]
+    except ClientError as error:
+        raise ConfigInvalid(f"the parameter {name} cannot be read: {error.response['Error']['Code']}") from error
+    except BotoCoreError as error:
+        raise ConfigInvalid(f"the parameter {name} cannot be read: {type(error).__name__}") from error
+
+
+def _future(text: str | None) -> datetime | None:
+    if text is None:
+        return None
+    days = re.fullmatch(r"([0-9]{1,4})d", text)
+    if days is not None:
+        return datetime.now(UTC) + timedelta(days=int(days[1]))
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise Failed("--expires takes a time as 2026-12-31T00:00:00Z, or days from now as 90d.") from error
+    return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
+
+
+def _say(text: str) -> None:
+    typer.echo(text)
+
+
+def _note(text: str) -> None:
+    """Beside the answer, so that the answer can be piped."""
+    typer.echo(text, err=True)

@@ -1,0 +1,59 @@
+"""Finding a person by whatever somebody has of them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any, Final
+
+from tributary.adapters.contacts import DynamoContacts
+from tributary.adapters.secrets import SsmSecrets, digests_from
+from tributary.cli.target import Target
+from tributary.contacts.describe import describe
+from tributary.contacts.reading import read_contact, read_contact_by_id
+from tributary.identity.identifiers import ANONYMOUS, EMAIL, PHONE, SPELLING, USER, Identifier, is_email
+from tributary.identity.phones import DEFAULT_REGION, e164
+
+_CONTACT_ID: Final = re.compile(r"[0-9a-f]{32}")
+_OWN_KINDS: Final = (USER, EMAIL, PHONE, ANONYMOUS, SPELLING)
+
+
+def find(target: Target, text: str) -> dict[str, Any] | None:
+    """The contact, described; None if nobody is known by this."""
+    store = DynamoContacts(lambda: target.dynamodb, target.contacts_table)
+    if _CONTACT_ID.fullmatch(text):
+        contact = read_contact_by_id(store, text)
+        if contact is not None:
+            return describe(contact)
+    digests = digests_from(SsmSecrets(lambda: target.ssm, target.prefix))
+    for identifier in candidates(text):
+        contact = read_contact(store, digests, identifier)
+        if contact is not None:
+            return describe(contact)
+    return None
+
+
+def candidates(text: str) -> Iterator[Identifier]:
+    """What it may be, the likeliest first, each as resolve writes it. `kind:value` is that kind alone, if it is one of ours."""
+    kind, colon, value = text.partition(":")
+    if colon and kind in _OWN_KINDS:
+        yield from _of_kind(kind, value)
+        return
+    for own in (EMAIL, USER, PHONE, ANONYMOUS):
+        yield from _of_kind(own, text)
+    if colon:
+        # An external kind may hold a colon itself (`konnektive:<connection>`): each place may be the one that parts kind and value.
+        for place in [match.start() for match in re.finditer(":", text)][::-1]:
+            yield Identifier(text[:place], text[place + 1 :])
+
+
+def _of_kind(kind: str, value: str) -> Iterator[Identifier]:
+    if kind == EMAIL:
+        if is_email(value.strip()):
+            yield Identifier(EMAIL, value.strip().lower())
+    elif kind == PHONE:
+        number = e164(value, DEFAULT_REGION)
+        if number is not None:
+            yield Identifier(PHONE, number)
+    elif value:
+        yield Identifier(kind, value)

@@ -1,0 +1,136 @@
+"""Tables and lines for a terminal. What came from outside is shown without its control characters, so that no event's name can drive the terminal."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any, Final
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from tributary.access import state_of
+from tributary.cli.config_file import Step
+from tributary.ports import FeedEntry, FeedStatus, Parked
+from tributary.settings import Connection, Key, Source
+
+_WIDTH_OF_A_PIPE: Final = 200
+_VERBS: Final = {"create": ("+", "green"), "change": ("~", "yellow"), "remove": ("-", "red"), "keep": ("=", "dim"), "leave": ("·", "dim")}
+
+
+def console(*, stderr: bool = False) -> Console:
+    stream = sys.stderr if stderr else sys.stdout
+    return Console(file=stream, width=None if stream.isatty() else _WIDTH_OF_A_PIPE, highlight=False, soft_wrap=False)
+
+
+def plain(value: object, style: str = "") -> Text:
+    """A value as text that is nothing but text."""
+    text = "" if value is None else str(value)
+    return Text("".join(character if character.isprintable() else "�" for character in text), style=style)
+
+
+def sources(found: Iterable[Source]) -> Table:
+    return _table(("id", "label", "enabled", "created"), [(source.id, source.label, _yes(source.enabled), _time(source.created_at)) for source in found])
+
+
+def keys(found: Iterable[Key], now: datetime) -> Table:
+    rows = [
+        (key.id, key.kind, key.label, key.source or ", ".join(key.scopes), str(state_of(key, now)), _time(key.created_at), _time(key.expires_at))
+        for key in found
+    ]
+    return _table(("id", "kind", "label", "of source, or scopes", "state", "created", "expires"), rows)
+
+
+def connections(found: Iterable[Connection]) -> Table:
+    rows = [(one.id, one.type, one.label, one.mode if one.enabled else "disabled", ", ".join(one.sources) or "all", _yes(one.filter)) for one in found]
+    return _table(("id", "type", "label", "mode", "sources", "filter"), rows)
+
+
+def parked(found: Iterable[Parked]) -> Table:
+    rows = [
+        (_time(one.parked_at), one.source, one.message_id, one.code, one.reason, str(one.attempts), "" if one.last_status is None else str(one.last_status))
+        for one in found
+    ]
+    return _table(("parked", "source", "message id", "code", "reason", "attempts", "last status"), rows)
+
+
+def events(entries: Sequence[FeedEntry], labels: Mapping[str, str], *, header: bool, bodies: bool = False) -> Table:
+    """`labels`: of the sources, by id. Fixed columns, so that tables one below the other read as one."""
+    table = Table(box=None, show_header=header, pad_edge=False, header_style="bold", expand=False)
+    for name, width in (("received", 19), ("source", 16), ("type", 8), ("name", 28), ("status", 8)):
+        table.add_column(name, width=width, no_wrap=True, overflow="ellipsis")
+    table.add_column("why" if not bodies else "why, and what was sent", overflow="fold")
+    for entry in entries:
+        refused = entry.status is FeedStatus.REJECTED
+        why = plain(f"{entry.code} at {entry.field}: {entry.message}" if refused else entry.code)
+        if bodies and entry.body is not None:
+            why = Text.assemble(why, "\n" if why else "", plain(entry.body, "dim"))
+        table.add_row(
+            _time(entry.received_at),
+            plain(labels.get(entry.source, entry.source)),
+            plain(entry.type),
+            plain(entry.name),
+            Text(entry.status, style="red" if refused else "green"),
+            why,
+        )
+    return table
+
+
+def steps(found: Iterable[Step]) -> Iterable[Text]:
+    """A plan, a line a step and a line a difference."""
+    for step in found:
+        sign, style = _VERBS[step.verb]
+        words = {"keep": " as it is", "leave": " not in the file, left alone"}.get(step.verb, "")
+        yield Text.assemble((f"{sign} {step.verb:<6} ", style), plain(step.what), (words, "dim"))
+        for detail in step.details:
+            yield Text.assemble("           ", plain(detail, "dim"))
+
+
+def contact(described: Mapping[str, Any]) -> Iterable[Table | Text]:
+    """A contact as `contacts.describe` gives it."""
+    yield Text.assemble(("contact ", "bold"), plain(described["id"]), "" if described["settled"] else "   (a merge is still moving rows)")
+    yield plain(f"first seen {_brief(described['first_seen'])}, last seen {_brief(described['last_seen'])}")
+    yield _titled("identifiers", ("kind", "value", "since"), [(one["kind"], one["value"], _brief(one["since"])) for one in described["identifiers"]])
+    fields = [*described["traits"].items(), *described["custom_fields"].items()]
+    if fields:
+        yield _titled("profile", ("field", "value"), [(name, _json(value)) for name, value in fields])
+    if described["groups"]:
+        yield _titled("groups", ("id", "since", "traits"), [(one["id"], _brief(one["first_seen"]), _json(one["traits"])) for one in described["groups"]])
+    yield Text("why these are one person", style="bold")
+    for number, step in enumerate(described["why"], start=1):
+        yield Text.assemble(f"{number:>3}. ", plain(step["sentence"]))
+
+
+def _table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in columns:
+        table.add_column(name, overflow="fold")
+    for row in rows:
+        table.add_row(*(plain(cell) for cell in row))
+    return table
+
+
+def _titled(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
+    table = _table(columns, rows)
+    table.title, table.title_justify, table.title_style = title, "left", "bold"
+    return table
+
+
+def _yes(value: object) -> str:
+    return "yes" if value else "no"
+
+
+def _time(moment: datetime | None) -> str:
+    return "" if moment is None else moment.strftime("%Y-%m-%d %H:%M:%S")
+
+
+def _brief(text: str | None) -> str:
+    return "never" if text is None else text[:19].replace("T", " ")
+
+
+def _json(value: Any) -> str:
+    import msgspec  # noqa: PLC0415
+
+    return value if isinstance(value, str) else msgspec.json.encode(value).decode()
