@@ -91,7 +91,7 @@ def command_line_on_moto(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capture
     class Session(boto3.Session):
         """One client of each service for all commands: making one takes longer than what it is used for here."""
 
-        def client(self, service_name: str, *args: Any, **rest: Any) -> Any:  # type: ignore[override]
+        def client(self, service_name: str, *args: Any, **rest: Any) -> Any:
             if service_name not in clients:
                 clients[service_name] = super().client(service_name, *args, **rest)  # type: ignore[call-overload]
             return clients[service_name]
