@@ -1,0 +1,31 @@
+"""What each handler loads when it starts: start-up is part of the design."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+HEAVY = ("pydantic", "httpx", "duckdb", "aws_xray_sdk", "phonenumbers", "asyncio", "typer", "rich")
+
+ALLOWED = {
+    "intake": set[str](),
+    "record": set[str](),
+    "fan_out": set[str](),
+    "resolve": set[str](),
+    "forward_kissmetrics": {"httpx", "rich", "asyncio"},  # httpx brings asyncio, and rich where it is installed
+    "control_api": {"pydantic", "asyncio"},
+}
+
+
+@pytest.mark.parametrize("function", sorted(ALLOWED))
+def test_a_handler_loads_no_heavy_module_that_it_does_not_need(function: str) -> None:
+    code = f"import functions.{function}.handler, sys, json; print(json.dumps([name for name in {HEAVY!r} if name in sys.modules]))"
+    environment = {**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'layers' / 'tributary'}", "AWS_DEFAULT_REGION": "us-east-1"}
+    answer = subprocess.run([sys.executable, "-c", code], env=environment, check=True, capture_output=True, text=True, cwd=ROOT)
+    assert set(json.loads(answer.stdout)) <= ALLOWED[function]
