@@ -6,7 +6,8 @@
     r   stamp: receipt and place in the request      t  the event's type
     ttl only where a retention is set
 
-The digest leaves out what a resend changes though its sender says the same: receipt, place, `sentAt`, and the correction of the clock that follows from them.
+The digest leaves out what a resend changes though its sender says the same: receipt, place, `sentAt`, the correction of the clock that follows from them, and the
+address, which intake may have taken from the connection.
 """
 
 from __future__ import annotations
@@ -76,6 +77,7 @@ def content_digest(event: Event) -> bytes:
     said = msgspec.to_builtins(event)
     for name in _CHANGED_BY_RESENDING:
         said.pop(name, None)
+    said["context"] = {name: value for name, value in event.context.items() if name != "ip"}
     return hashlib.blake2b(msgspec.json.encode(said, order="sorted"), digest_size=_DIGEST_BYTES).digest()
 
 
