@@ -43,6 +43,7 @@ def main() -> None:
     patches.expand_http_apis()
     patches.keep_expiry()
     patches.keep_compressed_bodies()
+    patches.route_preflights()
     patches.guard_queues()
     patches.unpack_once(work / "code")
     patches.wait_briefly_for_logs()

@@ -38,7 +38,9 @@ RELIED_ON: Final[Mapping[str, str]] = {
     "ministack.core.lambda_runtime:_detect_runtime_binary": "222e200df2c0",
     "ministack.core.lambda_runtime:reset": "03a9add47fe3",
     "ministack.core.responses:request_scope": "c1ee92e8e8c7",
+    "ministack.services.apigateway:_handle_execute_in_scope": "aa60b8b0dfaa",
     "ministack.services.apigateway:_invoke_lambda_proxy": "fbe5024fcd36",
+    "ministack.services.apigateway:_match_route": "c47ed1dc647e",
     "ministack.services.apigateway:_v2_request_body_is_text": "507d7acaf07f",
     "ministack.services.cloudformation.engine:_apply_transforms": "d3f0e05e08db",
     "ministack.services.cloudformation.provisioners:_ddb_create": "277586e016c6",
@@ -140,6 +142,23 @@ def keep_compressed_bodies() -> None:
 
     apigateway._invoke_lambda_proxy = noting
     apigateway._v2_request_body_is_text = lambda content_type: not compressed.get() and is_text(content_type)
+
+
+def route_preflights() -> None:
+    """Let an OPTIONS request to an API without `CorsConfiguration` go to its route, as AWS does. Stock refuses it before it looks for a route, but only as long
+    as the method is in capitals."""
+    execute, match, invoke = apigateway._handle_execute_in_scope, apigateway._match_route, apigateway._invoke_lambda_proxy
+
+    async def execute_in_small(api: str, stage: str, path: str, method: str, *rest: Any) -> Any:
+        unanswered = method == "OPTIONS" and not (apigateway._apis.get(api) or {}).get("corsConfiguration")
+        return await execute(api, stage, path, "options" if unanswered else method, *rest)
+
+    async def invoke_in_capitals(integration: Any, api: str, stage: str, path: str, method: str, *rest: Any, **options: Any) -> Any:
+        return await invoke(integration, api, stage, path, method.upper(), *rest, **options)
+
+    apigateway._handle_execute_in_scope = execute_in_small
+    apigateway._match_route = lambda api, method, path: match(api, method.upper(), path)
+    apigateway._invoke_lambda_proxy = invoke_in_capitals
 
 
 def guard_queues() -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
 from typing import Any, Final, TypeVar
 
 import httpx
@@ -45,10 +44,10 @@ class Looking:
     def events(self, status: str) -> list[dict[str, Any]]:
         """The list of recent events, `accepted` or `rejected`, as any program with an API key reads it."""
         lines: list[dict[str, Any]] = []
-        query: dict[str, str] = {"status": status, "since": (datetime.now(UTC) - timedelta(hours=1)).isoformat()}
+        query: dict[str, str] = {"status": status, "since": "1h"}
         while True:
             page = self._api("/api/events", query)
-            lines += page["events"]
+            lines += page["data"]
             if page.get("next_cursor") is None:
                 return lines
             query["cursor"] = page["next_cursor"]

@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.kit.deployed import SETTLING_SECONDS, Deployed, RunningStack, unique, until
+from tests.kit.deployed import SETTLING_SECONDS, Deployed, RunningStack, taken, unique, until
 
 pytestmark = pytest.mark.e2e
 
@@ -58,7 +58,7 @@ def test_a_missing_write_key_is_400(deployed: Deployed) -> None:
 def test_a_key_in_the_body_alone_is_enough_and_one_that_differs_from_the_header_is_401(deployed: Deployed) -> None:
     user = unique("user")
     answer = deployed.client.post("/v1/track", json={"writeKey": deployed.stack.write_key, **track(user, "Docked")})
-    assert (answer.status_code, answer.json()) == (200, {"success": True})
+    assert taken(answer), answer.text
     conflict = deployed.post("track", {"writeKey": "wk_" + "x" * 29, **track(user, "Undocked")})
     assert refusal(conflict)[0] == 401
     deployed.kissmetrics.until([user], 1)
@@ -84,7 +84,7 @@ def test_a_browser_may_ask_first_and_then_post_text_with_credentials(deployed: D
     visitor = unique("visitor")
     event = {"anonymousId": visitor, "event": "Docked", "messageId": unique("track"), "writeKey": deployed.stack.write_key}
     answer = deployed.client.post("/v1/t", content=json.dumps(event), headers={**page, "content-type": "text/plain"}, auth=(deployed.stack.write_key, ""))
-    assert (answer.status_code, answer.json()) == (200, {"success": True})
+    assert taken(answer), answer.text
     assert answer.headers["access-control-allow-origin"] in ("*", page["origin"])
     deployed.kissmetrics.until([visitor], 1)
 
@@ -133,13 +133,13 @@ def test_a_bad_event_of_a_batch_is_listed_with_its_reason_and_its_neighbours_go_
     assert deployed.kissmetrics.names(user) == ["First", "Last"]
 
 
-def test_a_batch_that_twenty_callers_send_at_once_counts_once(deployed: Deployed) -> None:
+def test_a_batch_that_eight_callers_send_at_once_counts_once(deployed: Deployed) -> None:
     user = unique("user")
     batch = [track(user, f"Step {number}", timestamp="2026-03-04T05:06:07Z") for number in range(5)]
     last = track(user, "Last")
-    with ThreadPoolExecutor(20) as callers:
-        answers = list(callers.map(lambda _: deployed.post("batch", {"batch": batch}).status_code, range(20)))
-    assert answers == [200] * 20
+    with ThreadPoolExecutor(8) as callers:
+        answers = list(callers.map(lambda _: deployed.post("batch", {"batch": batch}).status_code, range(8)))
+    assert answers == [200] * 8
     deployed.batch(last)
     deployed.kissmetrics.until([user], 6)
     assert sorted(deployed.kissmetrics.names(user)) == sorted(["Last", *(f"Step {number}" for number in range(5))])

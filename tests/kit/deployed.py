@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
 from types import TracebackType
 from typing import Any, Final, Protocol, Self, TypeVar
 from urllib.parse import parse_qsl
@@ -50,6 +49,11 @@ def until(look: Callable[[], T], enough: Callable[[T], bool], *, patience: float
         if time.monotonic() > deadline:
             raise NotInTime(f"after {patience:.0f} s: {seen!r}")
         time.sleep(0.1)
+
+
+def taken(answer: httpx.Response) -> bool:
+    """Whether the tracking API said so."""
+    return answer.status_code == 200 and answer.json()["success"] is True
 
 
 class Kissmetrics:
@@ -131,7 +135,7 @@ class Deployed:
     def batch(self, *events: Mapping[str, Any]) -> None:
         """Post events and be sure that they were taken."""
         answer = self.post("batch", {"batch": events})
-        assert (answer.status_code, answer.json()) == (200, {"success": True})
+        assert taken(answer), answer.text
 
     def api(self, method: str, path: str, **rest: Any) -> httpx.Response:
         return self.client.request(method, path, headers={"authorization": f"Bearer {self.stack.api_key}"}, **rest)
@@ -139,12 +143,12 @@ class Deployed:
     def events(self, ids: Sequence[str]) -> list[dict[str, Any]]:
         """The lines of the list of recent events with these `messageId`s."""
         found: list[dict[str, Any]] = []
-        params: dict[str, str] = {"since": (datetime.now(UTC) - timedelta(hours=1)).isoformat(), "limit": "200"}
+        params: dict[str, str] = {"since": "1h", "limit": "200"}
         while True:
             answer = self.api("GET", "/api/events", params=params)
             answer.raise_for_status()
             page = answer.json()
-            found += [line for line in page["events"] if line["message_id"] in ids]
+            found += [line for line in page["data"] if line["message_id"] in ids]
             if page.get("next_cursor") is None:
                 return found
             params["cursor"] = page["next_cursor"]
