@@ -35,6 +35,11 @@ def test_unreserved_characters_stay() -> None:
     assert encode_pairs([("Az09-._~", "~_.-90zA")]) == "Az09-._~=~_.-90zA"
 
 
+def test_every_ascii_character_is_encoded_as_the_standard_library_does_it() -> None:
+    for code in range(128):
+        assert encode_pairs([(f"n{chr(code)}", f"v{chr(code)}")]) == f"n{quote(chr(code), safe='')}=v{quote(chr(code), safe='')}"
+
+
 def test_no_pairs_make_an_empty_text() -> None:
     assert encode_pairs([]) == ""
     assert encoded_length([]) == 0
