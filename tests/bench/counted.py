@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import redirect_stdout
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import pytest
 
@@ -177,7 +177,7 @@ def _count_calls(stages: dict[str, Stage], current: list[str]) -> None:
 
     for client in (aws.dynamodb(), aws.sqs(), aws.ssm(), aws.dynamodb_for_caller(), aws.sqs_for_caller()):
         # botocore asks every handler and takes the first answer: moto's own would do the work a second time
-        client.meta.events.unregister("before-send", botocore_stubber)
+        client.meta.events.unregister("before-send", cast("Any", botocore_stubber))
         service = client.meta.service_model.service_id.hyphenize()
         client.meta.events.register(f"provide-client-params.{service}", parameters)
         client.meta.events.register_first(f"before-send.{service}", answer)

@@ -70,6 +70,5 @@ class ForwarderEnv(_Environment):
 @dataclass(frozen=True)
 class ControlEnv(_Environment):
     events_table: str
-    contacts_table: str
     config_table: str
     secrets_prefix: str

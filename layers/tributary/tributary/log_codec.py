@@ -6,8 +6,8 @@
     r   stamp: receipt and place in the request      t  the event's type
     ttl only where a retention is set
 
-The digest leaves out what a resend changes though its sender says the same: receipt, place, `sentAt`, the correction of the clock that follows from them, and the
-address, which intake may have taken from the connection.
+The digest leaves out what a resend changes though its sender says the same: receipt, place, `sentAt`, the correction of the clock that follows from them, and
+the address, which intake may have taken from the connection.
 """
 
 from __future__ import annotations
