@@ -83,7 +83,7 @@ class WriteConflict(RetryError):
 
 
 class Unexpected(RetryError):
-    """A fault of ours that nobody foresaw. Retried, since the next deploy may mend it; parked by age if none does. Names the exception's class and line only."""
+    """A fault of ours that nobody foresaw. Retried, as the next deploy may mend it; parked by age if none does. Names the exception's class and line only."""
 
     code = "unexpected"
 
