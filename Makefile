@@ -1,0 +1,67 @@
+# What a person types. Everything but `install`, `lock` and `deploy` works without the network.
+
+PYTHON3 ?=
+STACK ?= tributary
+AREA ?=
+BIN := .venv/bin
+PY := $(BIN)/python
+UV := $(BIN)/uv
+LOCKS := requirements-dev.txt layers/dependencies/requirements.txt
+CODE := layers/tributary/tributary functions local tests
+COMPILE_LOCK := $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo local test test-all checks bench openapi deploy lock clean
+
+help: ## Say what there is.
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
+
+install: .venv/installed ## Install the tools into .venv, once for each change of the pinned versions.
+
+.venv/installed: pyproject.toml $(LOCKS) local/find-python.sh
+	@python=$$(sh local/find-python.sh $(PYTHON3)) && echo "Installing into .venv with $$python" && "$$python" -m venv .venv
+	@awk '/^[a-z]/ {wanted = /^uv==/} wanted' requirements-dev.txt > .venv/uv.txt
+	@$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r .venv/uv.txt
+	@$(UV) pip install --quiet --python $(PY) --require-hashes -r requirements-dev.txt
+	@$(UV) pip install --quiet --python $(PY) --no-deps -e .
+	@touch $@
+
+demo: install ## Start the local stack, send a shop's day through it, show what arrived where, and stop it.
+	@$(PY) -m local.demo
+
+local: install ## Run the local stack until Ctrl-C; .local/stack.json says where it is.
+	@$(PY) -m local.stack
+
+test: install checks ## Lint, types, rules and all tests but the slow ones.
+	$(BIN)/pytest -q -m "not slow and not e2e" -n auto
+	$(BIN)/pytest -q -m "e2e and not slow"
+
+test-all: test ## The slow tests too.
+	$(BIN)/pytest -q -m "slow and not e2e" -n auto
+	$(BIN)/pytest -q -m "slow and e2e"
+
+checks: install
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy $(CODE)
+	$(BIN)/lint-imports
+	$(PY) -m local.sam validate --lint
+
+bench: install ## Measure; AREA=pipeline for a part. Figures are also in .local/bench.json.
+	@$(PY) -m tests.bench $(AREA)
+
+openapi: install ## Write docs/openapi.yaml from the code.
+	@$(PY) -m local.openapi
+
+deploy: install ## Build for AWS, deploy with samconfig.toml, make the first keys. STACK=name for another stack.
+	@UV=$(UV) sh layers/compile.sh 3.13
+	TARGET=lambda $(PY) -m local.sam build
+	$(PY) -m local.sam deploy --stack-name $(STACK)
+	@$(PY) -m tributary.cli --stack $(STACK) init
+
+lock: install ## Pin again what pyproject.toml asks for; UPGRADE=1 takes newer versions.
+	$(COMPILE_LOCK) $(if $(UPGRADE),--upgrade) --group dev -o requirements-dev.txt pyproject.toml
+	$(COMPILE_LOCK) $(if $(UPGRADE),--upgrade) -c requirements-dev.txt -o layers/dependencies/requirements.txt pyproject.toml
+
+clean: ## Remove everything that was installed or built.
+	rm -rf .venv .local .aws-sam .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis layers/tributary/*.egg-info
