@@ -78,6 +78,16 @@ def test_that_a_key_is_unknown_is_remembered_too() -> None:
     assert door.cached.find(WRITE_KEY) is not None
 
 
+def test_a_key_that_is_gone_is_remembered_as_unknown() -> None:
+    door = Door()
+    door.store.add(WRITE_KEY, write_key())
+    door.cached.find(WRITE_KEY)
+    door.store.rows.clear()
+    door.clock.move(30)
+    assert [door.cached.find(WRITE_KEY) for _ in range(3)] == [None, None, None]
+    assert door.store.asked == 2
+
+
 def test_a_key_that_is_empty_or_too_long_is_never_looked_up() -> None:
     door = Door()
     assert door.cached.find("") is None

@@ -83,7 +83,9 @@ def test_a_disabled_source_has_no_working_key_until_it_is_enabled_again() -> Non
 
 def test_a_key_made_while_its_source_is_being_disabled_does_not_work() -> None:
     bench = Bench()
-    source = bench.operator.create_source(NewSource(label="Shop")).source.value.id
+    first = bench.operator.create_source(NewSource(label="Shop"))
+    source = first.source.value.id
+    bench.operator.revoke_key(first.key.id)
     made = []
     bench.rows.before_commit = lambda: made.append(bench.operator.rotate_write_key(source, KeyRotation()))
     with pytest.raises(VersionConflict):

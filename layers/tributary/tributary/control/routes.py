@@ -10,7 +10,6 @@ from typing import Annotated, Any, Final, Literal, NoReturn
 import msgspec
 from msgspec import Meta
 
-from tributary.access import ALL_SCOPES, AccessRefused
 from tributary.access import require as require_scope
 from tributary.control.answers import (
     AccountAnswer,
@@ -41,7 +40,7 @@ from tributary.drafts import AccountChange, ConnectionChange, KeyRotation, NewCo
 from tributary.events import EventType
 from tributary.operator import InUse, Invalid, NotFound, Operator, Refused, VersionConflict
 from tributary.ports import FeedStatus, Parking, ShadowStore
-from tributary.recent import DEFAULT_WINDOW, KEPT, MAX_LIMIT_WITH_BODIES, QueryInvalid, RecentEvents, query_of, without_bodies
+from tributary.recent import DEFAULT_WINDOW, KEPT, MAX_LIMIT_WITH_BODIES, QueryInvalid, RecentEvents, query_of
 from tributary.recent import MAX_LIMIT as MAX_EVENTS
 from tributary.version import VERSION
 
@@ -353,8 +352,6 @@ class ControlApi:
         draft: NewKey = call.body
         assert call.key is not None
         for scope in draft.scopes:
-            if scope == ALL_SCOPES and ALL_SCOPES not in call.key.scopes:
-                raise AccessRefused("Only a key of all scopes gives all scopes.", status=403, code="scope_missing", scope=ALL_SCOPES)
             require_scope(call.key, scope)
         made = self.operator.create_key(draft)
         return Answer(status=201, body=NewKeyAnswer(key=key_answer(made.key), secret=made.secret), headers={"location": f"/api/keys/{made.key.id}"})
@@ -377,7 +374,7 @@ class ControlApi:
             page = self.recent.page(asked, sources=sources, limit=query.limit, cursor=query.cursor)
         except QueryInvalid as error:
             raise Problem(status=400, code="invalid_parameter", field=error.field, detail=f"{str(error)[:1].upper()}{str(error)[1:]}.") from error
-        entries = self.recent.bodies(page.entries) if query.bodies else without_bodies(page.entries)
+        entries = self.recent.bodies(page.entries) if query.bodies else page.entries
         return Answer(body=EventPage(data=[event_line(entry, bodies=query.bodies) for entry in entries], next_cursor=page.cursor))
 
 
