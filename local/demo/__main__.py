@@ -57,6 +57,7 @@ def _afternoon(console: Console, stack: Stack, file: Path) -> bool:
     start = datetime.now(UTC).replace(microsecond=0) - BEGAN_AGO
     # A quarter of a second in, so that a transit of less than that is not seen in the whole seconds of Kissmetrics.
     shop = Shop(api_url=stack.api_url, write_key=stack.write_key, start=start + timedelta(milliseconds=250))
+    console.print("\nAn afternoon in a tea shop. Its software knows nothing of Tributary: it uses the Segment SDK, with another host.\n", highlight=False)
     report.show_afternoon(console, start)
     with _telling(console, "The Segment SDK sends the afternoon"):
         shop.send(MOMENTS)
@@ -75,6 +76,7 @@ def _afternoon(console: Console, stack: Stack, file: Path) -> bool:
     report.write(file, steps)
     different = sum(not step.ok for step in steps)
     if different:
+        report.show_errors(console, stack.folder / "functions")
         console.print(f"[bold red]{different} of {len(steps)} steps differ.[/]")
     else:
         console.print(f"[bold green]All {len(steps)} steps are as they must be.[/]")
@@ -91,7 +93,7 @@ def _arrived(console: Console, stack: Stack, shop: Shop, start: datetime) -> Arr
             until(lambda: looking.events("rejected"), bool, patience=patience_ends - time.monotonic())
             time.sleep(SETTLING_SECONDS)
     except NotInTime:
-        console.print(f"[red]Not everything has come within {PATIENCE_SECONDS:.0f} s.[/] The functions' logs are in {stack.folder}/functions while this runs.")
+        console.print(f"[red]Not everything has come within {PATIENCE_SECONDS:.0f} s.[/]")
     return Arrived(
         start=int(start.timestamp()),
         kissmetrics_key=str(CONNECTIONS["kissmetrics"]("http://127.0.0.1").settings["apiKey"]),

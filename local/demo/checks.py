@@ -26,6 +26,8 @@ class Step:
     step: str
     expected: Any
     got: Any
+    found: str = ""
+    """`got` in a few words."""
 
     @property
     def ok(self) -> bool:
@@ -67,19 +69,36 @@ class Arrived:
 
 def check(arrived: Arrived) -> list[Step]:
     lanes, others = by_person(arrived)
+    reasons = [{name: line.get(name) for name in REASON} for line in arrived.rejected]
+    silent = {name: arrived.kissmetrics[name] for name in ("ignored", "altered")}
+    known = sorted(sorted(person["identities"]) for person in arrived.kissmetrics["people"])
     return [
-        Step("The Segment SDK's calls are all taken", {"calls": len(MOMENTS) + len(SENT_AGAIN) + 1, "refused": []}, _calls(arrived)),
-        Step("Every event is recorded, once", {"recorded": len(GOOD), "missing": [], "twice": [], "not expected": []}, _recorded(arrived)),
-        Step(f"A batch of {len(SENT_AGAIN)} events that is sent again changes nothing", {"twice": [], "sent on twice": []}, _sent_again(arrived)),
-        Step("The event without a name is listed with its reason", [dict(REASON)], [{name: line.get(name) for name in REASON} for line in arrived.rejected]),
+        _calls(arrived),
+        _recorded(arrived),
+        _sent_again(arrived),
+        Step(
+            "The event without a name is listed with its reason",
+            [dict(REASON)],
+            reasons,
+            "; ".join(f"{reason['code']} at {reason['field']}" for reason in reasons),
+        ),
         *_people(arrived),
-        *(Step(f"Kissmetrics receives {NAMES[who]}, in order", [_told(sent) for sent in KISSMETRICS[who]], lanes[who]) for who in KISSMETRICS),
-        Step("Kissmetrics receives nothing else", [], others),
-        Step("Kissmetrics ignores and alters nothing", {"ignored": [], "altered": []}, {name: arrived.kissmetrics[name] for name in ("ignored", "altered")}),
+        *(
+            Step(f"Kissmetrics receives {NAMES[who]}, in order", [_told(sent) for sent in KISSMETRICS[who]], lanes[who], f"{len(lanes[who])} requests")
+            for who in KISSMETRICS
+        ),
+        Step("Kissmetrics receives nothing else", [], others, f"{len(others)} requests"),
+        Step(
+            "Kissmetrics ignores and alters nothing",
+            {"ignored": [], "altered": []},
+            silent,
+            f"{len(silent['ignored'])} ignored, {len(silent['altered'])} altered",
+        ),
         Step(
             "Kissmetrics knows the same people",
             sorted([*(sorted(person.at_kissmetrics) for person in PEOPLE.values()), [VISITOR]]),
-            sorted(sorted(person["identities"]) for person in arrived.kissmetrics["people"]),
+            known,
+            f"{len(known)} people, the visitor among them",
         ),
     ]
 
@@ -101,28 +120,38 @@ def by_person(arrived: Arrived) -> tuple[dict[str, list[dict[str, Any]]], list[d
     return lanes, others
 
 
-def _calls(arrived: Arrived) -> dict[str, Any]:
-    return {"calls": len(MOMENTS) + len(SENT_AGAIN) + 1 - len(arrived.refused), "refused": list(arrived.refused)}
+def _calls(arrived: Arrived) -> Step:
+    calls = len(MOMENTS) + len(SENT_AGAIN) + 1
+    taken = calls - len(arrived.refused)
+    got = {"calls": taken, "refused": list(arrived.refused)}
+    return Step("The Segment SDK's calls are all taken", {"calls": calls, "refused": []}, got, f"{taken} calls taken, {len(arrived.refused)} refused")
 
 
-def _recorded(arrived: Arrived) -> dict[str, Any]:
+def _recorded(arrived: Arrived) -> Step:
     counts = Counter(str(line["message_id"]) for line in arrived.accepted)
-    return {
+    twice = [event for event, count in counts.items() if count > 1]
+    got = {
         "recorded": len(counts),
         "missing": [event for event in GOOD if event not in counts],
-        "twice": [event for event, count in counts.items() if count > 1],
+        "twice": twice,
         "not expected": [event for event in counts if event not in GOOD],
     }
+    expected = {"recorded": len(GOOD), "missing": [], "twice": [], "not expected": []}
+    return Step("Every event is recorded, once", expected, got, f"{len(counts)} events, {len(twice)} of them twice")
 
 
-def _sent_again(arrived: Arrived) -> dict[str, Any]:
+def _sent_again(arrived: Arrived) -> Step:
     again = {moment.id for moment in SENT_AGAIN}
     listed = Counter(str(line["message_id"]) for line in [*arrived.accepted, *arrived.rejected])
     requests = Counter((request["path"], tuple(sorted(_params(request).items()))) for request in arrived.requests)
-    return {
-        "twice": [event for event in sorted(again) if listed[event] > 1],
-        "sent on twice": [f"{path} {dict(params)}" for (path, params), count in requests.items() if count > 1],
-    }
+    twice = [event for event in sorted(again) if listed[event] > 1]
+    doubled = [f"{path} {dict(params)}" for (path, params), count in requests.items() if count > 1]
+    return Step(
+        f"A batch of {len(SENT_AGAIN)} events that is sent again changes nothing",
+        {"recorded twice": [], "sent on twice": []},
+        {"recorded twice": twice, "sent on twice": doubled},
+        f"{len(twice)} recorded twice, {len(doubled)} sent on twice",
+    )
 
 
 def _people(arrived: Arrived) -> list[Step]:
@@ -130,9 +159,10 @@ def _people(arrived: Arrived) -> list[Step]:
     for user, person in PEOPLE.items():
         found = [contact for contact in arrived.contacts if ("user", user) in contact.identifiers]
         got = [_shown(contact.identifiers, {name: contact.profile.get(name) for name in person.profile}) for contact in found]
-        steps.append(Step(f"{NAMES[user]} is one person", [_shown(person.identifiers, person.profile)], got))
+        by = ", ".join(sorted({kind for contact in found for kind, _ in contact.identifiers}))
+        steps.append(Step(f"{NAMES[user]} is one person", [_shown(person.identifiers, person.profile)], got, f"known by {by or 'nothing'}"))
     known = sum(contact.identifiers >= {("anonymous", VISITOR)} for contact in arrived.contacts)
-    steps.append(Step("The visitor who never said who they are is nobody's contact", 0, known))
+    steps.append(Step("The visitor who never said who they are is nobody's contact", 0, known, f"{known} contacts"))
     return steps
 
 

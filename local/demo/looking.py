@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, TypeVar
@@ -11,15 +12,13 @@ import httpx
 from local.demo.checks import Contact
 from local.demo.expected import PEOPLE
 from local.demo.session import VISITOR
-from local.stack import Stack
-from tributary.adapters.contacts import DynamoContacts
-from tributary.adapters.secrets import SsmSecrets, digests_from
+from local.stack import STACK_NAME, Stack
+from tributary.cli.people import find
 from tributary.cli.target import LOCAL_CREDENTIALS, LOCAL_REGION, of_stack
-from tributary.contacts.describe import describe
-from tributary.contacts.reading import read_contact
-from tributary.identity.identifiers import Identifier
 
 _TIMEOUT: Final = 30
+_SOURCE: Final = re.compile(r" of src_\w+")
+"""There is one source; a sentence reads better without it."""
 T = TypeVar("T")
 
 
@@ -65,13 +64,11 @@ class Looking:
         return state
 
     def contacts(self) -> list[Contact]:
-        """The people of the afternoon, each once, however many of their identifiers lead there."""
-        target = of_stack("tributary", endpoint_url=self._stack.emulator_url, region=LOCAL_REGION, credentials=LOCAL_CREDENTIALS)
-        store = DynamoContacts(lambda: target.dynamodb, target.contacts_table)
-        digests = digests_from(SsmSecrets(lambda: target.ssm, target.prefix))
-        known = [Identifier(kind, value) for person in PEOPLE.values() for kind, value in sorted(person.identifiers)]
-        found = [read_contact(store, digests, identifier) for identifier in [*known, Identifier("anonymous", VISITOR)]]
-        described = {contact.id: describe(contact) for contact in found if contact is not None}
+        """The people of the afternoon, each once, however many of their identifiers lead there: what `contacts show` of the command line says of them."""
+        target = of_stack(STACK_NAME, endpoint_url=self._stack.emulator_url, region=LOCAL_REGION, credentials=LOCAL_CREDENTIALS)
+        identifiers = [f"{kind}:{value}" for person in PEOPLE.values() for kind, value in sorted(person.identifiers)]
+        found = [find(target, identifier) for identifier in [*identifiers, f"anonymous:{VISITOR}"]]
+        described = {contact["id"]: contact for contact in found if contact is not None}
         return [_contact(one) for one in described.values()]
 
     def _api(self, path: str, query: Mapping[str, str]) -> dict[str, Any]:
@@ -92,5 +89,5 @@ def _contact(described: Mapping[str, Any]) -> Contact:
         identifiers=frozenset((one["kind"], one["value"]) for one in described["identifiers"]),
         profile={**described["traits"], **described["custom_fields"]},
         groups=[group["id"] for group in described["groups"]],
-        why=[str(step["sentence"]) for step in why],
+        why=[_SOURCE.sub("", str(step["sentence"])) for step in why],
     )

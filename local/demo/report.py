@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from rich.console import Console
 from rich.markup import escape
@@ -14,6 +15,9 @@ from rich.table import Table
 
 from local.demo.checks import Arrived, Contact, Step, by_person
 from local.demo.session import AFTER_SENDING_AGAIN, BAD_BATCH, MOMENTS, NAMES, SENT_AGAIN, Moment
+
+_TROUBLE: Final = re.compile(r'"level":"(WARNING|ERROR|CRITICAL)"|Error|Traceback|Task timed out')
+_LINES_PER_LOG: Final = 5
 
 
 def show_afternoon(console: Console, start: datetime) -> None:
@@ -65,15 +69,22 @@ def show_kissmetrics(console: Console, arrived: Arrived, start: datetime) -> Non
 
 
 def show_steps(console: Console, steps: Sequence[Step]) -> None:
-    table = _table("Compared with what must have come of it", "", "step")
+    table = _table("Compared with what must have come of it", "", "step", "found")
     for step in steps:
-        table.add_row("[green]✔[/]" if step.ok else "[red]✘[/]", escape(step.step))
+        table.add_row("[green]✔[/]" if step.ok else "[red]✘[/]", escape(step.step), escape(step.found))
     console.print(table)
     for step in steps:
         if not step.ok:
             console.print(f"[red]✘ {escape(step.step)}[/]")
             console.print("  expected", json.dumps(step.expected, ensure_ascii=False), markup=False, highlight=False)
             console.print("  got     ", json.dumps(step.got, ensure_ascii=False), markup=False, highlight=False)
+
+
+def show_errors(console: Console, logs: Path) -> None:
+    """What the functions had to say when something differs; the logs go with the stack."""
+    for log in sorted(logs.glob("*.log")):
+        for line in [line for line in log.read_text(errors="replace").splitlines() if _TROUBLE.search(line)][-_LINES_PER_LOG:]:
+            console.print(f"{log.stem}: {line}", markup=False, highlight=False)
 
 
 def write(path: Path, steps: Sequence[Step]) -> None:
@@ -92,13 +103,19 @@ def _remark(moment: Moment) -> str:
     arguments = moment.arguments
     campaign = arguments.get("context", {}).get("campaign")
     if campaign:
-        return f"from {campaign['source']}, {campaign['name']}"
+        return f"came from {campaign['source']}, campaign {campaign['name']}"
     if arguments.get("integrations", {}).get("Kissmetrics") is False:
-        return "not for Kissmetrics"
-    if "personas" in arguments.get("context", {}):
-        return "an audience of Engage"
-    products = arguments.get("properties", {}).get("products")
-    return f"{len(products)} products" if products and len(products) > 1 else ""
+        return "its sender says: not to Kissmetrics"
+    match moment.call:
+        case "identify" if "personas" in arguments.get("context", {}):
+            return "an audience of Segment Engage"
+        case "identify":
+            return ", ".join(name for name, value in arguments["traits"].items() if value is not None)
+        case "alias":
+            return f"{arguments['previous_id']} is {arguments['user_id']} from now on"
+        case _:
+            products = arguments.get("properties", {}).get("products", [])
+            return ", ".join(product["name"] for product in products)
 
 
 def _clock(start: datetime, at: int) -> str:

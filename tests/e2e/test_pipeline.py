@@ -244,10 +244,59 @@ def test_one_persons_trouble_delays_nobody_else(deployed: Deployed) -> None:
     assert [request["params"]["_p"] for request in done] == [others, others, others, troubled]
 
 
-def test_what_kissmetrics_would_ignore_in_silence_is_never_sent(deployed: Deployed) -> None:
-    """An identity that is too long is parked, and its person's other events go on under another."""
+def test_what_kissmetrics_would_ignore_in_silence_is_parked_with_its_reason_and_holds_up_nobody(deployed: Deployed) -> None:
     user, long = unique("user"), "x" * 256
-    deployed.batch({"type": "alias", "previousId": user, "userId": long, "messageId": unique("alias")}, track(user, "Docked"))
+    alias = {"type": "alias", "previousId": user, "userId": long, "messageId": unique("alias")}
+    deployed.batch(alias, track(user, "Docked"))
     deployed.kissmetrics.until([user], 1)
     assert deployed.kissmetrics.names(user) == ["Docked"]
     assert deployed.kissmetrics.silently_ignored(user, long) == []
+    path = f"/api/connections/{deployed.stack.connections['kissmetrics']}/parked"
+    parked = until(lambda: [one for one in deployed.api("GET", path).json()["data"] if one["message_id"] == alias["messageId"]], bool)
+    assert [(one["code"], one["attempts"]) for one in parked] == [("invalid_for_vendor", 0)]
+
+
+# ---------------------------------------------------------------------- modes
+
+
+@pytest.mark.slow  # a new setting takes up to 30 s to act, and this waits for two
+def test_a_shadow_connection_keeps_what_it_would_have_sent_and_a_paused_one_what_it_will_send(deployed: Deployed) -> None:
+    made = deployed.api("POST", "/api/sources", json={"label": unique("source")}).json()
+    source, write_key = made["source"]["id"], made["write_key"]
+    connections = {}
+    for mode in ("shadow", "paused"):
+        settings = {"apiKey": f"{mode}-key", "endpoint": deployed.stack.fakes["kissmetrics"]}
+        draft = {"type": "kissmetrics", "label": mode, "settings": settings, "mode": mode, "sources": [source]}
+        answer = deployed.api("POST", "/api/connections", json=draft)
+        assert answer.status_code == 201, answer.text
+        connections[mode] = answer.json()["id"]
+    user = unique("user")
+    sent: list[dict[str, Any]] = []
+
+    def shadowed() -> list[Any]:
+        event = track(user, f"Step {len(sent)}")
+        assert taken(deployed.client.post("/v1/track", json=event, auth=(write_key, "")))
+        sent.append(event)
+        time.sleep(2)
+        kept = deployed.api("GET", f"/api/connections/{connections['shadow']}/shadow").json()["data"]
+        assert isinstance(kept, list)
+        return kept
+
+    first = until(shadowed, bool)[0]
+    [request] = first["requests"]
+    name = next(event["event"] for event in sent if event["messageId"] == first["message_id"])
+    assert dict(request["query"])["_n"] == name
+    assert "shadow-key" not in json.dumps(first)
+    # Only the connection that was there before has sent anything so far.
+    assert {request["params"]["_k"] for request in deployed.kissmetrics.log(user)} == {"local-kissmetrics-key"}
+    answer = deployed.api("PATCH", f"/api/connections/{connections['paused']}", json={"mode": "live"})
+    assert answer.status_code == 200, answer.text
+
+    def after_the_pause() -> list[str]:
+        return [request["params"]["_n"] for request in deployed.kissmetrics.applied(user) if request["params"]["_k"] == "paused-key"]
+
+    due = [event["event"] for event in sent[sent.index(next(event for event in sent if event["event"] == name)) :]]
+    arrived = until(after_the_pause, lambda names: set(names) >= set(due), patience=120)
+    assert arrived == sorted(arrived, key=lambda name: int(name.split()[1]))
+    for connection in connections.values():
+        deployed.api("DELETE", f"/api/connections/{connection}")

@@ -188,6 +188,14 @@ def test_the_report_shows_every_step_and_what_differs(tmp_path: Path) -> None:
     assert text.count("✘") == 2  # in the table, and with what was expected
 
 
+def test_where_something_differs_the_functions_errors_are_shown(tmp_path: Path) -> None:
+    (tmp_path / "record.log").write_text('{"level":"INFO","message":"fine"}\n{"level":"ERROR","message":"no"}\n')
+    console = Console(record=True, width=400, file=(tmp_path / "screen").open("w"))
+    report.show_errors(console, tmp_path)
+    console.file.close()
+    assert console.export_text() == 'record: {"level":"ERROR","message":"no"}\n'
+
+
 def test_the_file_holds_every_step(tmp_path: Path) -> None:
     report.write(tmp_path / "new" / "demo.json", [Step("one", 1, 1), Step("two", [1], [2])])
     assert json.loads((tmp_path / "new" / "demo.json").read_text()) == [
