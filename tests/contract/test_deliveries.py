@@ -105,11 +105,11 @@ def test_parked_again_it_replaces_itself(parking: Parking) -> None:
 
 def test_parked_deliveries_are_listed_as_their_events_were_received(parking: Parking) -> None:
     wanted = [
-        replace(PARKED, message_id=f"m-{number}", received_at=received, index=index)
+        replace(PARKED, message_id=f"m-{9 - number}", received_at=received, index=index)
         for number, (received, index) in enumerate([(NOON, 0), (NOON, 2), (NOON, 10), (later(0.000001), 0), (later(60), 0)])
     ]
     for delivery in reversed(wanted):
-        parking.park(replace(delivery, message_id=delivery.message_id))
+        parking.park(delivery)
     assert list(parking.of("con_1")) == wanted
 
 

@@ -115,10 +115,14 @@ def test_characters_that_clients_like_to_quote_their_own_way_stay_as_they_are() 
     assert f"GET /e?v%5B%5D={quote(value, safe='')} HTTP/1.1".encode() in network.written[1]
 
 
-def test_a_query_that_is_already_encoded_is_not_encoded_again() -> None:
-    vendor, network, _ = made([(0, YES)])
-    vendor.send(get(query=[("a", "b c")], encoded="a=b%20c"), timeout=10)
-    assert b"GET /e?a=b%20c HTTP/1.1" in network.written[1]
+def test_what_is_already_encoded_goes_out_as_it_is() -> None:
+    vendor, network, _ = made([(0, YES), (0, YES)])
+    vendor.send(get(query=[("a", "b c")], encoded="a=b+c"), timeout=10)
+    assert b"GET /e?a=b+c HTTP/1.1" in network.written[1]
+    vendor.send(VendorRequest(method="POST", url="https://vendor.example/e", form=[("a", "b c")], encoded="a=b+c"), timeout=10)
+    form = b"".join(network.written[2:])
+    assert b"POST /e HTTP/1.1" in form
+    assert form.endswith(b"\r\n\r\na=b+c")
 
 
 def test_a_form_is_a_percent_encoded_body() -> None:

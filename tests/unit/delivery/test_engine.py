@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import timedelta
+from threading import Barrier
 from typing import Any
 
 import pytest
@@ -20,7 +21,7 @@ from tributary.delivery.policy import Policy
 from tributary.errors import StoreUnavailable
 from tributary.events import Event
 from tributary.identity.identifiers import Identifier
-from tributary.ports import OutMessage, VendorRequest
+from tributary.ports import OutMessage, VendorAnswer, VendorRequest
 from tributary.settings import Connection
 
 
@@ -223,6 +224,24 @@ def test_people_of_one_batch_do_not_wait_for_each_other() -> None:
     assert desk.applied("cy") == ["cy-1"]
 
 
+class Meeting:
+    """A vendor that answers only once so many requests are waiting for it."""
+
+    def __init__(self, people: int, status: int) -> None:
+        self._barrier = Barrier(people, timeout=20)
+        self._status = status
+
+    def send(self, request: VendorRequest, *, timeout: float) -> VendorAnswer:
+        self._barrier.wait()
+        return VendorAnswer(status=self._status, headers={}, body=b"")
+
+
+def test_all_people_of_a_batch_are_served_at_the_same_time() -> None:
+    desk = Desk(options={"vendor": Meeting(10, 200)})
+    desk.send(*[track(user_id=f"user-{number}", message_id=f"m-{number}") for number in range(10)])
+    assert desk.once().counts() == {Outcome.DELIVERED: 10}
+
+
 # ---------------------------------------------------------------- park
 
 
@@ -359,6 +378,13 @@ def test_a_halted_connection_is_asked_of_the_store_once_a_batch_and_of_the_vendo
     assert len(desk.vendor.sent) <= 10  # the first batch's groups, side by side
     assert desk.secrets.fresh_reads == 1
     assert {one.outcome for one in desk.handled} == {Outcome.HALTED}
+
+
+def test_a_credential_refused_to_many_at_once_is_read_afresh_once() -> None:
+    desk = Desk(options={"vendor": Meeting(10, 401)})
+    desk.send(*[track(user_id=f"user-{number}", message_id=f"m-{number}") for number in range(10)])
+    assert desk.once().counts() == {Outcome.HALTED: 10}
+    assert desk.secrets.fresh_reads == 1
 
 
 def test_one_halted_connection_does_not_halt_another() -> None:
@@ -588,6 +614,20 @@ def test_an_attempt_row_that_cannot_be_read_or_written_stops_no_delivery_for_goo
     desk.attempts.fails = False
     desk.run()
     assert desk.applied("ann") == ["m"]
+
+
+def test_a_success_whose_attempt_row_stays_is_a_success() -> None:
+    desk = Desk({"m": answers(500)})
+    desk.send(track(user_id="ann", message_id="m"))
+    desk.once()
+    desk.clock.advance(10)
+
+    def stays(connection: str, message: str) -> None:
+        raise StoreUnavailable("the attempts are down")
+
+    desk.attempts.delete = stays  # type: ignore[method-assign]
+    assert only(desk.once()).outcome is Outcome.DELIVERED
+    assert desk.waiting == 0
 
 
 @pytest.mark.parametrize("error", [RuntimeError("a fault"), Crash()])
