@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,6 +19,7 @@ from local.demo.session import AFTER_SENDING_AGAIN, BAD_BATCH, MOMENTS, NAMES, S
 
 _TROUBLE: Final = re.compile(r'"level":"(WARNING|ERROR|CRITICAL)"|Error|Traceback|Task timed out')
 _LINES_PER_LOG: Final = 5
+_NOTHING: Final = "(nothing)"
 
 
 def show_afternoon(console: Console, start: datetime) -> None:
@@ -76,8 +78,8 @@ def show_steps(console: Console, steps: Sequence[Step]) -> None:
     for step in steps:
         if not step.ok:
             console.print(f"[red]✘ {escape(step.step)}[/]")
-            console.print("  expected", json.dumps(step.expected, ensure_ascii=False), markup=False, highlight=False)
-            console.print("  got     ", json.dumps(step.got, ensure_ascii=False), markup=False, highlight=False)
+            for expected, got in _differences(step):
+                console.print(f"  expected {expected}\n  got      {got}", markup=False, highlight=False)
 
 
 def show_errors(console: Console, logs: Path) -> None:
@@ -90,6 +92,19 @@ def show_errors(console: Console, logs: Path) -> None:
 def write(path: Path, steps: Sequence[Step]) -> None:
     path.parent.mkdir(exist_ok=True)
     path.write_text(json.dumps([step.as_json() for step in steps], indent=2, ensure_ascii=False) + "\n")
+
+
+def _differences(step: Step) -> list[tuple[str, str]]:
+    """Of two lists the items that differ, of anything else the whole."""
+    if isinstance(step.expected, list) and isinstance(step.got, list):
+        pairs = list(zip_longest(step.expected, step.got, fillvalue=_NOTHING))
+    else:
+        pairs = [(step.expected, step.got)]
+    return [(_written(expected), _written(got)) for expected, got in pairs if expected != got]
+
+
+def _written(value: Any) -> str:
+    return value if value is _NOTHING else json.dumps(value, ensure_ascii=False)
 
 
 def _table(title: str, *columns: str) -> Table:

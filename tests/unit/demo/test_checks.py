@@ -188,6 +188,13 @@ def test_the_report_shows_every_step_and_what_differs(tmp_path: Path) -> None:
     assert text.count("✘") == 2  # in the table, and with what was expected
 
 
+def test_of_two_lists_only_what_differs_is_shown(tmp_path: Path) -> None:
+    console = Console(record=True, width=400, file=(tmp_path / "screen").open("w"))
+    report.show_steps(console, [Step("letters", ["a", "b", "c"], ["a", "x"])])
+    console.file.close()
+    assert console.export_text().splitlines()[-4:] == ['  expected "b"', '  got      "x"', '  expected "c"', "  got      (nothing)"]
+
+
 def test_where_something_differs_the_functions_errors_are_shown(tmp_path: Path) -> None:
     (tmp_path / "record.log").write_text('{"level":"INFO","message":"fine"}\n{"level":"ERROR","message":"no"}\n')
     console = Console(record=True, width=400, file=(tmp_path / "screen").open("w"))
