@@ -345,11 +345,9 @@ class Operator:
             raise Invalid("a connection's id is con_ and up to 32 small letters and digits", field="id")
         if id is not None and self._rows.get("connection", id) is not None:
             raise VersionConflict("there is a connection of this id")
-        kind = self._kind(draft.type)
-        given = {name: value for name, value in draft.settings.items() if value is not None}
-        self._check_settings(kind, given)
-        self._check_reach(sources=draft.sources, filter=draft.filter)
-        plain, secret = _split(kind, given)
+        kind = self.check_connection(draft)
+        self._check_sources(draft.sources)
+        plain, secret = _split(kind, _given(draft.settings))
         connection = Connection(
             id=id or access.new_id("con"),
             type=draft.type,
@@ -375,12 +373,13 @@ class Operator:
         another's change has changed no credential."""
         current = _of_version(self.connection(connection), version)
         named = _named(change)
-        self._check_reach(sources=named.get("sources", []), filter=named.get("filter"))
+        _check_filter(named.get("filter"))
+        self._check_sources(named.get("sources", []))
         if change.settings is UNSET:
             return self._put("connection", connection, current, msgspec.structs.replace(current.value, **named))
         kind = self._kind(current.value.type)
         old = self.secret_settings(current.value)
-        merged = {name: value for name, value in {**current.value.settings, **old, **change.settings}.items() if value is not None}
+        merged = _given({**current.value.settings, **old, **change.settings})
         self._check_settings(kind, merged)
         plain, secret = _split(kind, merged)
         changed = msgspec.structs.replace(current.value, **{**named, "settings": plain, "secrets": sorted(secret)})
@@ -396,6 +395,13 @@ class Operator:
         current = _of_version(self.connection(connection), version)
         self._commit([DeleteRow("connection", connection, current.version)])
         self._secrets.delete(_secret_name(connection))
+
+    def check_connection(self, draft: NewConnection) -> DestinationKind:
+        """Raise `Invalid` for what could not be made, its sources apart."""
+        kind = self._kind(draft.type)
+        self._check_settings(kind, _given(draft.settings))
+        _check_filter(draft.filter)
+        return kind
 
     def secret_settings(self, connection: Connection) -> dict[str, Any]:
         """The credentials of a connection: for comparing and merging, never for showing."""
@@ -419,11 +425,7 @@ class Operator:
         except SettingsInvalid as error:
             raise Invalid(str(error), field=f"settings.{error.field}") from error
 
-    def _check_reach(self, *, sources: Sequence[str], filter: Condition | None) -> None:
-        if filter is not None:
-            if depth(filter) > MAX_DEPTH:
-                raise Invalid(f"conditions stand more than {MAX_DEPTH} deep", field="filter")
-            _check_size(msgspec.to_builtins(filter), "filter")
+    def _check_sources(self, sources: Sequence[str]) -> None:
         known = {source.value.id for source in self.sources()} if sources else set()
         for number, source in enumerate(sources):
             if source not in known:
@@ -482,9 +484,22 @@ def _check_time_zone(name: str) -> None:
         raise Invalid("not an IANA time zone such as America/New_York", field="time_zone") from error
 
 
+def _check_filter(filter: Condition | None) -> None:
+    if filter is None:
+        return
+    if depth(filter) > MAX_DEPTH:
+        raise Invalid(f"conditions stand more than {MAX_DEPTH} deep", field="filter")
+    _check_size(msgspec.to_builtins(filter), "filter")
+
+
 def _check_size(value: Mapping[str, Any], field: str) -> None:
     if len(msgspec.json.encode(value)) > MAX_SETTINGS_BYTES:
         raise Invalid(f"larger than {MAX_SETTINGS_BYTES} bytes", field=field)
+
+
+def _given(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Those that have a value: null is as good as left out."""
+    return {name: value for name, value in settings.items() if value is not None}
 
 
 def _split(kind: DestinationKind, settings: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
