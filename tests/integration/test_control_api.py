@@ -45,7 +45,6 @@ def handler(monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
         "POWERTOOLS_METRICS_NAMESPACE": "Tributary",
         "POWERTOOLS_SERVICE_NAME": "control_api",
         "EVENTS_TABLE": "events",
-        "CONTACTS_TABLE": "contacts",
         "CONFIG_TABLE": "config",
         "SECRETS_PREFIX": "/shop",
     }.items():
@@ -53,7 +52,7 @@ def handler(monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
     for client in CLIENTS:
         client.cache_clear()
     with mock_aws():
-        for table in ("events", "contacts", "config"):
+        for table in ("events", "config"):
             create_table(boto3.client("dynamodb"), table)
         yield importlib.reload(importlib.import_module("functions.control_api.handler"))
     for client in CLIENTS:
