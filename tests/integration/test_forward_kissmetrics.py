@@ -157,7 +157,7 @@ def test_the_queue_keeps_a_delayed_group_to_itself(forwarder: Forwarder) -> None
 
 def test_what_is_refused_is_parked_with_the_shape_of_its_request_and_nothing_of_its_content(forwarder: Forwarder) -> None:
     forwarder.vendor.script["orla-12"] = [400]
-    forwarder.send(identify(user_id="orla-12", message_id="m-1", traits={"email": EMAIL, "plan": "crew"}), *orders("orla-12", "next"))
+    forwarder.send(identify(user_id="orla-12", message_id="m-1", traits={"email": EMAIL, "plan": "crew", EMAIL: "mine"}), *orders("orla-12", "next"))
     assert forwarder.invoke() == []
     (parked,) = DynamoParking(aws.dynamodb, "config").of("con_km")
     assert (parked.code, parked.last_status, parked.attempts) == ("vendor_refused", 400, 1)

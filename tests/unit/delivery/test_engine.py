@@ -254,7 +254,14 @@ def test_a_final_answer_parks_at_once_and_releases_the_group(status: int) -> Non
     parked = desk.parking.rows[CONNECTION, "src_shop", "ann-0"]
     assert (parked.code, parked.attempts, parked.last_status) == ("vendor_refused", 1, status)
     assert parked.event_key == ("user#ann", "event#src_shop#ann-0")
-    assert parked.request == {"method": "GET", "host": "vendor.example", "path": "/e", "parameters": ["id", "key", "part", "person"], "bytes": 43}
+    assert parked.request == {
+        "method": "GET",
+        "host": "vendor.example",
+        "path": "/e",
+        "parameters": ["id", "key", "part", "person"],
+        "other_parameters": 0,
+        "bytes": 43,
+    }
     assert "key-1" not in str(parked)
 
 
