@@ -67,7 +67,7 @@ def _send(stack: Stack, batches: list[list[dict[str, Any]]]) -> None:
 
     def post(batch: list[dict[str, Any]]) -> None:
         answer = client.post(f"{stack.api_url}/v1/batch", content=json.dumps({"batch": batch}), headers={"Authorization": f"Basic {token}"})
-        assert answer.json() == {"success": True}, answer.text
+        assert answer.status_code == 200, answer.text
 
     with httpx.Client(timeout=60, trust_env=False) as client, ThreadPoolExecutor(CLIENTS) as pool:
         list(pool.map(post, batches))
