@@ -18,7 +18,7 @@ ALLOWED = {
     "record": set[str](),
     "fan_out": set[str](),
     "resolve": set[str](),
-    "forward_kissmetrics": {"httpx", "rich", "asyncio"},  # httpx brings asyncio, and rich where it is installed
+    "forward_kissmetrics": set[str](),
     "control_api": set[str](),
 }
 

@@ -91,53 +91,6 @@ class ContactStore(Protocol):
         same rows at this moment), `StoreUnavailable` when it cannot be told: then they may have been made."""
 
 
-class RowKey(NamedTuple):
-    """Where a row of CONTACTS stands."""
-
-    partition: str
-    sort: str
-
-
-@dataclass(frozen=True)
-class ContactRow:
-    """A row as it was read. `revision` is 1 at first, and one more after every write."""
-
-    key: RowKey
-    revision: int
-    data: bytes
-
-
-@dataclass(frozen=True)
-class WriteRow:
-    """Put `data` there, if the row is still at the revision `expected`; None: if there is none yet."""
-
-    key: RowKey
-    data: bytes
-    expected: int | None
-
-
-@dataclass(frozen=True)
-class RemoveRow:
-    """Delete the row, if it is still at the revision `expected`."""
-
-    key: RowKey
-    expected: int
-
-
-class ContactStore(Protocol):
-    """CONTACTS: small rows, each with a revision, changed together or not at all. What the rows mean is said in `contacts/rows.py`."""
-
-    def get(self, keys: Set[RowKey]) -> dict[RowKey, ContactRow]:
-        """Those of the rows that exist; batched, strongly consistent. Raises `StoreUnavailable`."""
-
-    def rows(self, partition: str) -> Iterator[ContactRow]:
-        """Every row of a partition, in the order of their sort keys; strongly consistent. Raises `StoreUnavailable`."""
-
-    def commit(self, changes: Sequence[WriteRow | RemoveRow]) -> None:
-        """All of the changes, at most 100 of different rows and 4 MB, or none. Raises `WriteConflict` where a revision is another (or another worker is at the
-        same rows at this moment), `StoreUnavailable` when it cannot be told: then they may have been made."""
-
-
 class Suppressions(Protocol):
     """Erased people, by keyed digest of each identifier."""
 
