@@ -7,6 +7,7 @@ import json
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
 from typing import Any
 
 import httpx
@@ -175,6 +176,10 @@ def test_an_event_that_is_not_for_kissmetrics_is_recorded_and_not_sent(deployed:
 # ---------------------------------------------------------------------- a vendor that fails
 
 
+def seconds_between(one: dict[str, Any], other: dict[str, Any]) -> float:
+    return (datetime.fromisoformat(other["at"]) - datetime.fromisoformat(one["at"])).total_seconds()
+
+
 def test_a_vendor_that_fails_twice_gets_everything_once_and_in_order(deployed: Deployed) -> None:
     user = unique("user")
     deployed.kissmetrics.script({"status": 500}, {"status": 500}, {"status": 200})
@@ -209,6 +214,20 @@ def test_a_connection_dropped_before_the_vendor_took_anything_loses_nothing(depl
     deployed.batch(track(user, "First"), track(user, "Second"))
     deployed.kissmetrics.until([user], 2)
     assert deployed.kissmetrics.names(user) == ["First", "Second"]
+
+
+@pytest.mark.slow  # an answer is waited for 10 s
+def test_an_answer_of_29_seconds_is_not_waited_for_and_what_it_answers_is_kept_once(deployed: Deployed) -> None:
+    user = unique("user")
+    deployed.kissmetrics.script({"delay_s": 29})
+    deployed.batch(track(user, "First"), track(user, "Second"))
+    slow, again, second = deployed.kissmetrics.until([user], 3)
+    assert slow["query"] == again["query"]
+    assert 9 <= seconds_between(slow, again) < 29
+    person = deployed.kissmetrics.person(user)
+    assert person is not None
+    assert sorted(event["name"] for event in person["events"]) == ["First", "Second"]
+    assert second["params"]["_n"] == "Second"
 
 
 def test_a_vendor_that_asks_to_be_left_alone_is_asked_again_later(deployed: Deployed) -> None:
