@@ -13,6 +13,7 @@ import yaml
 
 from tributary import environments
 from tributary.clock import SCALE_VARIABLE
+from tributary.delivery.batch import Outcome
 
 ROOT = Path(__file__).parents[2]
 
@@ -38,7 +39,6 @@ TEMPLATE: dict[str, Any] = yaml.load((ROOT / "template.yaml").read_text(), Loade
 RESOURCES: dict[str, Any] = TEMPLATE["Resources"]
 FUNCTIONS = {name: resource["Properties"] for name, resource in RESOURCES.items() if resource["Type"] == "AWS::Serverless::Function"}
 QUEUES = {name: resource["Properties"] for name, resource in RESOURCES.items() if resource["Type"] == "AWS::SQS::Queue"}
-GLOBAL_VARIABLES = set(TEMPLATE["Globals"]["Function"]["Environment"]["Variables"])
 DEFAULT_TIMEOUT: int = TEMPLATE["Globals"]["Function"]["Timeout"]
 
 ENVIRONMENTS: dict[str, type] = {
@@ -143,6 +143,16 @@ def test_a_stream_has_two_readers_that_take_inserts_of_events_alone_and_retry_un
         assert properties["DestinationConfig"]["OnFailure"]["Destination"] == {"Fn::GetAtt": ["StreamFailuresBucket", "Arn"]}, name
         (only,) = properties["FilterCriteria"]["Filters"]
         assert json.loads(only["Pattern"]) == {"eventName": ["INSERT"], "dynamodb": {"Keys": {"sk": {"S": [{"prefix": "event#"}]}}}}, name
+
+
+@pytest.mark.parametrize("outcome", [Outcome.HALTED, Outcome.PARKED])
+def test_a_halt_and_a_parked_delivery_raise_an_alarm_on_the_metric_that_a_forwarder_writes(outcome: Outcome) -> None:
+    alarms = [resource["Properties"] for resource in RESOURCES.values() if resource["Type"] == "AWS::CloudWatch::Alarm"]
+    ours = [alarm for alarm in alarms if alarm["MetricName"] == outcome]
+    forwarders = [folder_of(function) for function in FUNCTIONS.values() if folder_of(function).startswith("forward_")]
+    watched = {tuple(sorted((one["Name"], one["Value"]) for one in alarm["Dimensions"])) for alarm in ours}
+    assert watched == {(("destination", name.removeprefix("forward_")), ("service", name)) for name in forwarders}
+    assert {alarm["Namespace"] for alarm in ours} == {TEMPLATE["Globals"]["Function"]["Environment"]["Variables"]["POWERTOOLS_METRICS_NAMESPACE"]}
 
 
 def statements() -> list[tuple[str, dict[str, Any]]]:
