@@ -14,12 +14,12 @@ COMPILE_LOCK := $(UV) pip compile --quiet --universal --python-version 3.11 --ge
 .PHONY: help install demo local test test-all checks bench openapi deploy lock clean
 
 help: ## Say what there is.
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
+	@sed -n 's/^\([a-z-]*\):[^#]*## /\1 /p' Makefile | while read -r name what; do printf '  make %-9s %s\n' "$$name" "$$what"; done
 
 install: .venv/installed ## Install the tools into .venv, once for each change of the pinned versions.
 
 .venv/installed: pyproject.toml $(LOCKS) local/find-python.sh
-	@python=$$(sh local/find-python.sh $(PYTHON3)) && echo "Installing into .venv with $$python" && "$$python" -m venv .venv
+	@python=$$(sh local/find-python.sh $(PYTHON3)) && echo "Installing into .venv with $$python" && "$$python" -m venv --clear .venv
 	@awk '/^[a-z]/ {wanted = /^uv==/} wanted' requirements-dev.txt > .venv/uv.txt
 	@$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r .venv/uv.txt
 	@$(UV) pip install --quiet --python $(PY) --require-hashes -r requirements-dev.txt
