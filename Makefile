@@ -21,9 +21,9 @@ install: .venv/installed ## Install the tools into .venv, once for each change o
 .venv/installed: pyproject.toml $(LOCKS) local/find-python.sh
 	@python=$$(sh local/find-python.sh $(PYTHON3)) && echo "Installing into .venv with $$python" && "$$python" -m venv --clear .venv
 	@awk '/^[a-z]/ {wanted = /^uv==/} wanted' requirements-dev.txt > .venv/uv.txt
-	@$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r .venv/uv.txt
+	@$(PY) -m pip install -qq --disable-pip-version-check --require-hashes -r .venv/uv.txt
 	@$(UV) pip install --quiet --python $(PY) --require-hashes -r requirements-dev.txt
-	@$(UV) pip install --quiet --python $(PY) --no-deps -e .
+	@mkdir .venv/tmp && TMPDIR=$(CURDIR)/.venv/tmp $(UV) pip install --quiet --python $(PY) --no-deps -e .
 	@touch $@
 
 demo: install ## Start the local stack, send a shop's day through it, show what arrived where, and stop it.

@@ -1,4 +1,5 @@
-"""AWS SAM's command line as we run it: no telemetry, no look-up of newer versions, its notes inside `.local/`, this environment's tools first on the path.
+"""AWS SAM's command line as we run it: no telemetry, no look-up of newer versions, its notes inside `.local/`, this environment's tools first on the path,
+and the temporary folders that it leaves behind removed.
 
 python -m local.sam validate --lint
 """
@@ -7,7 +8,9 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,8 +20,8 @@ ROOT: Final = Path(__file__).resolve().parent.parent
 TOOLS: Final = Path(sys.executable).parent
 
 
-def environment(base: Mapping[str, str]) -> dict[str, str]:
-    """What `sam` is to be started with."""
+def environment(base: Mapping[str, str], *, temporary: Path) -> dict[str, str]:
+    """What `sam` is to be started with. `temporary`: a folder for what it leaves behind."""
     notes = ROOT / ".local" / "sam"
     notes.mkdir(parents=True, exist_ok=True)
     # Asked weekly, over the network, unless it was asked just now.
@@ -29,13 +32,15 @@ def environment(base: Mapping[str, str]) -> dict[str, str]:
         "PYTHON": sys.executable,
         "UV": str(TOOLS / "uv") if (TOOLS / "uv").exists() else "uv",
         "SAM_CLI_TELEMETRY": "0",
+        "TMPDIR": str(temporary),
         "__SAM_CLI_APP_DIR": str(notes),
     }
 
 
-def main() -> None:
-    os.execve(TOOLS / "sam", ["sam", *sys.argv[1:]], environment(os.environ))
+def main() -> int:
+    with tempfile.TemporaryDirectory(prefix="sam-") as temporary:
+        return subprocess.run([TOOLS / "sam", *sys.argv[1:]], env=environment(os.environ, temporary=Path(temporary)), check=False).returncode
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -171,7 +171,9 @@ class _Starting:
                 "LAMBDA_EXECUTOR": "local",
                 "MINISTACK_HOST": "127.0.0.1",
                 "PYTHONPATH": os.pathsep.join([str(self._root), str(self._root / "layers" / "tributary")]),
+                "S3_DATA_DIR": str(folder / "tmp" / "s3"),
                 "SFTP_ENABLED": "0",
+                "STATE_DIR": str(folder / "tmp" / "state"),
                 "TMPDIR": str(folder / "tmp"),
                 SCALE_VARIABLE: str(self._scale),
             }
@@ -182,7 +184,7 @@ class _Starting:
 
     def _built(self, folder: Path) -> Path:
         try:
-            template, fresh = built(self._root, env=sam.environment(_without_aws(os.environ)), log=folder / "sam.log")
+            template, fresh = built(self._root, env=sam.environment(_without_aws(os.environ), temporary=folder / "tmp"), log=folder / "sam.log")
         except BuildFailed as failure:
             _fail("sam build failed", str(failure))
         self._done("build", "functions and layers for this machine" if fresh else "unchanged since an earlier start")
@@ -204,7 +206,7 @@ class _Starting:
     def _deployed(self, folder: Path, template: Path, url: str, session: boto3.Session) -> dict[str, str]:
         session.client("s3", endpoint_url=url, config=Config(proxies={})).create_bucket(Bucket=ARTIFACTS_BUCKET)
         env = {
-            **sam.environment(_without_aws(os.environ)),
+            **sam.environment(_without_aws(os.environ), temporary=folder / "tmp"),
             "AWS_ENDPOINT_URL": url,
             "AWS_ACCESS_KEY_ID": LOCAL_CREDENTIALS[0],
             "AWS_SECRET_ACCESS_KEY": LOCAL_CREDENTIALS[1],
