@@ -18,6 +18,7 @@ from tributary.destinations import kissmetrics
 from tributary.environments import FanOutEnv
 from tributary.fan_out.service import FanOut
 from tributary.log_codec import events_of_stream
+from tributary.settings import DestinationType
 
 logger = Logger()
 metrics = Metrics()
@@ -29,12 +30,17 @@ def environment() -> FanOutEnv:
 
 
 @cache
+def queues() -> dict[DestinationType, SqsQueue]:
+    return {"kissmetrics": SqsQueue(aws.sqs, environment().kissmetrics_queue_url)}
+
+
+@cache
 def fan_out() -> FanOut:
     """Built on the first batch, kept while this sandbox lives."""
     env = environment()
     return FanOut(
         connections=DynamoConnections(aws.dynamodb, env.config_table),
-        queues={"kissmetrics": SqsQueue(aws.sqs, env.kissmetrics_queue_url)},
+        queues=queues(),
         integration_names={"kissmetrics": kissmetrics.DESTINATION.integration_names},
     )
 
@@ -46,6 +52,7 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> None:
     for key in unreadable:
         DynamoPoisonRecords(aws.dynamodb, environment().events_table).park("fan_out", key, "unreadable_message")
     counts = fan_out().handle(events)
-    logger.info("fanned out", extra={"records": len(event["Records"]), "unreadable": len(unreadable), "counts": dict(counts)})
-    for name, count in (*counts.items(), ("unreadable", len(unreadable))):
+    swapped = sum(queue.take_swapped() for queue in queues().values())
+    logger.info("fanned out", extra={"records": len(event["Records"]), "unreadable": len(unreadable), "swapped": swapped, "counts": dict(counts)})
+    for name, count in (*counts.items(), ("unreadable", len(unreadable)), ("swapped", swapped)):
         metrics.add_metric(name=name, unit=MetricUnit.Count, value=count)

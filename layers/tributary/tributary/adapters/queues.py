@@ -24,13 +24,18 @@ class SqsQueue:
     """`MessageQueue` on SQS, standard or FIFO.
 
     Order within a group: entries are sent in order, and a call's refused entries are sent again before any later call. Where SQS refuses one entry and takes a
-    later one of the same group in the same call, those two swap; it is counted in `swapped`.
+    later one of the same group in the same call, those two swap; it is counted, for `take_swapped`.
     """
 
     def __init__(self, client: Callable[[], SQSClient], url: str) -> None:
         self._client = client
         self._url = url
-        self.swapped = 0
+        self._swapped = 0
+
+    def take_swapped(self) -> int:
+        """How many messages have fallen behind a later one of their group since this was last asked."""
+        swapped, self._swapped = self._swapped, 0
+        return swapped
 
     def send(self, messages: Sequence[OutMessage]) -> None:
         try:
@@ -55,7 +60,7 @@ class SqsQueue:
         for number in failed:
             group = sent[number].group
             if group is not None and any(sent[later].group == group and later not in refused for later in range(number + 1, len(sent))):
-                self.swapped += 1
+                self._swapped += 1
 
 
 def _entry(number: int, message: OutMessage) -> SendMessageBatchRequestEntryTypeDef:
