@@ -15,7 +15,6 @@ from functools import partial
 from typing import Any, Final
 from uuid import uuid4
 
-import boto3
 import ministack.services.lambda_svc as lambdas
 from ministack.core.responses import get_account_id, get_region, request_scope
 from ministack.services import dynamodb, sqs
@@ -41,9 +40,10 @@ class EventSources:
     """Runs every enabled mapping until `stop`. `scale` shortens what AWS waits as the functions' own clock shortens what they wait: the back-off and record age
     of a stream, a queue's visibility timeout after a failure, batching windows."""
 
-    def __init__(self, *, scale: float, endpoint: str) -> None:
+    def __init__(self, *, scale: float, keep: Callable[[str, str, bytes], None]) -> None:
+        """`keep` writes an object, given its bucket and key: what a stream mapping gave up."""
         self._scale = scale
-        self._endpoint = endpoint
+        self._keep = keep
         self._stopping = threading.Event()
         self._work = threading.Condition()
         self._generation = 0
@@ -240,8 +240,7 @@ class EventSources:
             request_id=str(uuid4()),
             now=datetime.now(UTC),
         )
-        s3 = boto3.client("s3", endpoint_url=self._endpoint, region_name=get_region(), aws_access_key_id=get_account_id(), aws_secret_access_key="local")
-        s3.put_object(Bucket=destination.split(":")[-1], Key=key, Body=json.dumps(document).encode())
+        self._keep(destination.split(":")[-1], key, json.dumps(document).encode())
 
 
 def _sqs_record(message: Message, source: str) -> dict[str, Any]:

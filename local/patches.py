@@ -20,9 +20,11 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Final
 
+import boto3
 import ministack.core.lambda_runtime as runtime
 import ministack.services.lambda_svc as lambdas
 import samtranslator.translator.transform as sam
+from ministack.core.responses import get_account_id, get_region
 from ministack.services import apigateway, dynamodb, sqs
 from ministack.services.cloudformation import provisioners
 
@@ -183,7 +185,12 @@ def guard_queues() -> None:
 
 def serve_event_sources(*, scale: float, endpoint: str) -> Callable[[], None]:
     """Replace the poll thread; answers how to stop."""
-    sources = EventSources(scale=scale, endpoint=endpoint)
+
+    def keep(bucket: str, key: str, document: bytes) -> None:
+        s3 = boto3.client("s3", endpoint_url=endpoint, region_name=get_region(), aws_access_key_id=get_account_id(), aws_secret_access_key="local")
+        s3.put_object(Bucket=bucket, Key=key, Body=document)
+
+    sources = EventSources(scale=scale, keep=keep)
     lambdas._poll_loop = sources.run
     return sources.stop
 

@@ -80,6 +80,17 @@ class Group:
         self.stop()
 
 
+def lives(pid: int) -> bool:
+    """Whether there is a process of this number."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # somebody else's
+        return True
+    return True
+
+
 @contextmanager
 def interruptible() -> Iterator[None]:
     """Turn every ending signal into `Interrupted`, as Ctrl-C is; within `uninterrupted` it waits."""

@@ -9,7 +9,6 @@ Several may run at once: each has ports, a folder and an emulator of its own.
 from __future__ import annotations
 
 import argparse
-import fcntl
 import json
 import os
 import shutil
@@ -22,6 +21,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
@@ -31,7 +31,7 @@ from botocore.config import Config
 from local import sam
 from local.build import BuildFailed, built
 from local.fakes import server as fakes
-from local.processes import Group, interruptible, uninterrupted
+from local.processes import Group, interruptible, lives, uninterrupted
 from tributary.cli.target import LOCAL_CREDENTIALS, LOCAL_REGION, of_stack, operator_of
 from tributary.clock import SCALE_VARIABLE
 from tributary.drafts import NewConnection
@@ -134,22 +134,15 @@ class _Starting:
         self._said = now
 
     def _folder(self) -> Path:
-        """A folder of our own, locked while we live; those whose owner is gone are removed."""
+        """A folder of our own, that names us; those whose owner is gone are removed."""
         self._state.mkdir(parents=True, exist_ok=True)
-        for left in self._state.glob("run-*"):
-            with suppress(OSError), (left / "lock").open("w") as lock:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        for left in self._state.glob("run-*-*"):
+            if not lives(int(left.name.split("-")[1])):
                 shutil.rmtree(left, ignore_errors=True)
-        number = 0
-        while True:
-            folder = self._state / f"run-{os.getpid()}-{number}"
-            with suppress(FileExistsError), uninterrupted():
-                folder.mkdir()
-                self._everything.callback(shutil.rmtree, folder, ignore_errors=True)
-                break
-            number += 1
-        lock = self._everything.enter_context((folder / "lock").open("w"))
-        fcntl.flock(lock, fcntl.LOCK_EX)
+        with uninterrupted():
+            folder = next(path for number in count() if not (path := self._state / f"run-{os.getpid()}-{number}").exists())
+            folder.mkdir()
+            self._everything.callback(shutil.rmtree, folder, ignore_errors=True)
         for name in ("tmp", "functions"):
             (folder / name).mkdir()
         return folder
