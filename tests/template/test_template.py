@@ -152,7 +152,17 @@ def test_a_halt_and_a_parked_delivery_raise_an_alarm_on_the_metric_that_a_forwar
     forwarders = [folder_of(function) for function in FUNCTIONS.values() if folder_of(function).startswith("forward_")]
     watched = {tuple(sorted((one["Name"], one["Value"]) for one in alarm["Dimensions"])) for alarm in ours}
     assert watched == {(("destination", name.removeprefix("forward_")), ("service", name)) for name in forwarders}
-    assert {alarm["Namespace"] for alarm in ours} == {TEMPLATE["Globals"]["Function"]["Environment"]["Variables"]["POWERTOOLS_METRICS_NAMESPACE"]}
+    for alarm in ours:
+        assert alarm["Namespace"] == TEMPLATE["Globals"]["Function"]["Environment"]["Variables"]["POWERTOOLS_METRICS_NAMESPACE"]
+
+
+def test_two_stacks_of_an_account_do_not_share_their_metrics() -> None:
+    assert TEMPLATE["Globals"]["Function"]["Environment"]["Variables"]["POWERTOOLS_METRICS_NAMESPACE"] == {"Ref": "AWS::StackName"}
+
+
+def test_a_function_behind_the_gateway_ends_before_the_gateway_gives_up() -> None:
+    for name, function, _ in mappings("HttpApi"):
+        assert function.get("Timeout", DEFAULT_TIMEOUT) < 30, name
 
 
 def statements() -> list[tuple[str, dict[str, Any]]]:
