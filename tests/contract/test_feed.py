@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any
@@ -83,8 +84,18 @@ def test_pages_hold_every_line_once_and_end(feed: Feed) -> None:
 
 def test_a_row_goes_after_seven_days_and_a_large_request_is_several_rows() -> None:
     with dynamodb_table() as client:
-        DynamoFeed(lambda: client, "table").append("q-1", [line(str(n), index=n, body="x" * 2048) for n in range(1200)])
+        DynamoFeed(lambda: client, "table").append("q-1", [line(str(n), index=n, name="Booked") for n in range(1200)])
         items = client.scan(TableName="table")["Items"]
         assert len(items) == 3
         assert {item["ttl"]["N"] for item in items} == {str(int((NOON + KEPT).timestamp()))}
         assert not any(item["sk"]["S"].startswith("event#") for item in items)
+
+
+def test_bodies_that_do_not_compress_are_spread_over_rows_that_dynamodb_takes() -> None:
+    noise = random.Random(7)  # as incompressible as printable text can be
+    bodies = ["".join(chr(noise.randrange(0x20, 0xD7FF)) for _ in range(2048)) for _ in range(249)]
+    with dynamodb_table() as client:
+        feed = DynamoFeed(lambda: client, "table")
+        feed.append("q-1", [line(str(n), index=n, status=FeedStatus.REJECTED, code="x", body=body) for n, body in enumerate(bodies)])
+        assert max(len(item["n"]["B"]) for item in client.scan(TableName="table")["Items"]) < 390_000
+        assert len(read(feed, limit=500)) == 249

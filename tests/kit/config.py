@@ -115,7 +115,7 @@ class MemorySecrets:
 def _parse(settings: Mapping[str, Any]) -> object:
     if not settings.get("apiKey"):
         raise SettingsInvalid("the API key is missing", field="apiKey")
-    unknown = sorted(settings.keys() - {"apiKey", "host"})
+    unknown = sorted(settings.keys() - {"apiKey", "host", "endpoint"})
     if unknown:
         raise SettingsInvalid("not a setting of this destination", field=unknown[0])
     return settings

@@ -27,6 +27,8 @@ from tributary.adapters import aws
 STACK = "shop"
 WRITE_KEY = "wk_" + "a" * 29
 FUNCTIONS = ("intake", "record", "fan_out", "resolve", "forward_kissmetrics")
+BATCH_SIZES = {"ingest": 2, "kissmetrics": 10}
+"""As in the template."""
 _STREAM_BATCH = 100
 
 
@@ -88,7 +90,7 @@ class Pipeline:
         sqs = boto3.client("sqs")
         url = self._urls[queue]
         messages = sqs.receive_message(
-            QueueUrl=url, MaxNumberOfMessages=10, AttributeNames=["All"], MessageSystemAttributeNames=["All"], VisibilityTimeout=30
+            QueueUrl=url, MaxNumberOfMessages=BATCH_SIZES[queue], AttributeNames=["All"], MessageSystemAttributeNames=["All"], VisibilityTimeout=30
         ).get("Messages", [])
         if not messages:
             return False

@@ -33,6 +33,9 @@ from tributary.settings import Account, Connection, Key, Source
 
 MAX_WRITE_KEYS: Final = 20
 """Keys of one source that still work. A source and its keys are written in one transaction, which takes 100 rows."""
+ADDRESS_SETTING: Final = "endpoint"
+"""Where a connection's requests go, in every destination's settings."""
+
 MAX_SETTINGS_BYTES: Final = 16_384
 """A connection's settings, its filter and the report defaults each: CONFIG rows are read in every batch."""
 
@@ -382,6 +385,7 @@ class Operator:
         merged = _given({**current.value.settings, **old, **change.settings})
         self._check_settings(kind, merged)
         plain, secret = _split(kind, merged)
+        _check_move(current.value.settings, plain, kept=[name for name in old if change.settings.get(name) is None])
         changed = msgspec.structs.replace(current.value, **{**named, "settings": plain, "secrets": sorted(secret)})
         written = self._put("connection", connection, current, changed, force=secret != old)
         if secret and secret != old:
@@ -482,6 +486,12 @@ def _check_time_zone(name: str) -> None:
         ZoneInfo(name)
     except (ValueError, OSError, LookupError) as error:  # a malformed name, a folder of the database, no such zone
         raise Invalid("not an IANA time zone such as America/New_York", field="time_zone") from error
+
+
+def _check_move(before: Mapping[str, Any], after: Mapping[str, Any], *, kept: Sequence[str]) -> None:
+    """A stored credential goes to no other address than the one it was given for: else whoever may change a connection could read it there."""
+    if kept and before.get(ADDRESS_SETTING) != after.get(ADDRESS_SETTING):
+        raise Invalid("give the credential again, as the events go to another address", field=f"settings.{kept[0]}")
 
 
 def _check_filter(filter: Condition | None) -> None:

@@ -102,7 +102,7 @@ class Secrets(Protocol):
     """The parameter store, below the stack's prefix."""
 
     def get(self, name: str, *, fresh: bool = False) -> str:
-        """A secret; kept five minutes unless `fresh`. Raises `CredentialMissing`."""
+        """A secret; kept thirty seconds unless `fresh`. Raises `CredentialMissing`."""
 
 
 class Connections(Protocol):

@@ -331,3 +331,15 @@ def test_the_row_that_intake_reads_is_a_key_like_any_other() -> None:
     made = bench.operator.create_source(NewSource(label="Shop"))
     row = RowKeys(bench.rows).find(hash_key(made.write_key))
     assert row == Key(id=made.key.id, kind="write", label="Shop", source=made.source.value.id, created_at=NOON)
+
+
+def test_a_stored_credential_goes_to_no_other_address_unless_it_is_given_again() -> None:
+    bench = Bench()
+    made = connection(bench)
+    elsewhere = {"endpoint": "https://trk.kissmetrics.com"}
+    with pytest.raises(Invalid) as refused:
+        bench.operator.update_connection(made, ConnectionChange(settings=elsewhere))
+    assert refused.value.field == "settings.apiKey"
+    assert "endpoint" not in bench.operator.connection(made).value.settings
+    bench.operator.update_connection(made, ConnectionChange(settings={**elsewhere, "apiKey": "km-other"}))
+    assert bench.operator.connection(made).value.settings["endpoint"] == "https://trk.kissmetrics.com"

@@ -196,3 +196,9 @@ class TestRetention:
         assert bench.recorded == ["history"]
         refused = [line for line in bench.feed.entries if line.status is FeedStatus.REJECTED]
         assert [(line.message_id, line.code, line.field) for line in refused] == [("live", "older_than_retention", "timestamp")]
+
+    def test_a_resend_whose_clock_is_corrected_to_now_is_as_old_as_it_says(self) -> None:
+        bench = Bench(Retention(timedelta(days=60)))
+        resent = page(message_id="m", anonymous_id="a", original_timestamp=NOON - timedelta(days=61), timestamp=NOON)
+        bench.receive(message(resent, track(message_id="u", user_id="u", timestamp=NOON - timedelta(days=61))))
+        assert bench.recorded == ["u"]

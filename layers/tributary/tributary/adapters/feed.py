@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
 KEPT: Final = timedelta(days=7)
 _LINES_A_ROW: Final = 500
-"""With bodies of rejected items a row stays below DynamoDB's 400 KB."""
+_BYTES_A_ROW: Final = 300_000
+"""Of lines before compression, which may gain nothing: a row stays below DynamoDB's 400 KB."""
 _HOUR: Final = timedelta(hours=1)
 
 
@@ -53,8 +54,7 @@ class DynamoFeed:
         self._table = table
 
     def append(self, batch_id: str, entries: Sequence[FeedEntry]) -> None:
-        for start in range(0, len(entries), _LINES_A_ROW):
-            part = entries[start : start + _LINES_A_ROW]
+        for start, part in _rows_of(entries):
             first = part[0]
             lines = msgspec.json.encode([_line(entry) for entry in part])
             item: dict[str, Any] = {
@@ -108,6 +108,19 @@ class DynamoFeed:
                 yield from page["Items"]
         except (BotoCoreError, ClientError) as error:
             raise StoreUnavailable(f"the list of recent events did not answer: {type(error).__name__}") from error
+
+
+def _rows_of(entries: Sequence[FeedEntry]) -> Iterator[tuple[int, Sequence[FeedEntry]]]:
+    """The lines of each row, and the place of its first."""
+    start = size = 0
+    for number, entry in enumerate(entries):
+        length = len(msgspec.json.encode(_line(entry)))
+        if number > start and (number - start == _LINES_A_ROW or size + length > _BYTES_A_ROW):
+            yield start, entries[start:number]
+            start, size = number, 0
+        size += length
+    if entries:
+        yield start, entries[start:]
 
 
 def _line(entry: FeedEntry) -> _Line:

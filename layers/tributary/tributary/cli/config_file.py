@@ -225,7 +225,7 @@ class _Planner:
 
         def run(ids: Ids) -> None:
             removed = dict.fromkeys(found.value.settings.keys() - plain.keys())
-            change = ConnectionChange(**wanted, sources=[ids.of(name) for name in table.sources], settings={**removed, **plain, **secrets})
+            change = ConnectionChange(**wanted, sources=[ids.of(name) for name in table.sources], settings={**removed, **given})
             self._operator.update_connection(found.value.id, change, version=found.version)
 
         return Step(verb="change" if details else "keep", what=_name(table), details=details, run=run if details else None)

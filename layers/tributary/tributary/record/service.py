@@ -44,7 +44,12 @@ class Retention:
 
     def refuses(self, event: Event) -> bool:
         """Whether a live event is so old that the log may have forgotten an earlier copy of it."""
-        return self.period is not None and event.origin == "live" and _may_expire(event) and event.received_at - event.timestamp > self.period
+        return self.period is not None and event.origin == "live" and _may_expire(event) and event.received_at - _said_to_be_at(event) > self.period
+
+
+def _said_to_be_at(event: Event) -> datetime:
+    """The earlier of the sender's own time and the corrected one: a resend with a new `sentAt` corrects an old event to now."""
+    return min(event.timestamp, event.original_timestamp or event.timestamp)
 
 
 def _may_expire(event: Event) -> bool:
