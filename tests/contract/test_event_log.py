@@ -40,6 +40,13 @@ def test_our_own_put_is_known_again_by_its_stamp(log: EventLog) -> None:
     assert list(log.of("user#u")) == [event]
 
 
+def test_the_same_events_in_another_request_of_the_same_millisecond_are_repeats(log: EventLog) -> None:
+    event = track(message_id="a", user_id="u")
+    assert log.put([event], batch="q-1") == [Put.NEW]
+    assert log.put([event], batch="q-2") == [Put.REPEATED]
+    assert log.put([event], batch="q-1") == [Put.NEW]
+
+
 def test_a_message_id_that_stands_twice_in_one_call_is_put_once(log: EventLog) -> None:
     assert log.put([track(message_id="a", user_id="u", index=index) for index in (0, 1)]) == [Put.NEW, Put.REPEATED]
 

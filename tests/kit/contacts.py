@@ -115,8 +115,8 @@ class SteppedLog:
         self._before = before
         self._after = after
 
-    def put(self, events: Sequence[Event]) -> list[Put]:
-        return self._log.put(events)
+    def put(self, events: Sequence[Event], *, batch: str = "") -> list[Put]:
+        return self._log.put(events, batch=batch)
 
     def of(self, identifier: str) -> Iterator[Event]:
         self._before("of")

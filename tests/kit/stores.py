@@ -17,17 +17,18 @@ class MemoryEventLog:
 
     def __init__(self) -> None:
         self.rows: dict[tuple[str, str], Event] = {}
+        self.batches: dict[tuple[str, str], str] = {}
         self.inserted: list[Event] = []
         self.fail: set[str] = set()
         self.lose_answer: set[str] = set()
 
-    def put(self, events: Sequence[Event]) -> list[Put]:
-        results = [self._put(event) for event in events]
+    def put(self, events: Sequence[Event], *, batch: str = "") -> list[Put]:
+        results = [self._put(event, batch) for event in events]
         if any(result is None for result in results):
             raise StoreUnavailable("a put failed")
         return [result for result in results if result is not None]
 
-    def _put(self, event: Event) -> Put | None:
+    def _put(self, event: Event, batch: str) -> Put | None:
         if event.message_id in self.fail:
             self.fail.discard(event.message_id)
             return None
@@ -35,6 +36,7 @@ class MemoryEventLog:
         stored = self.rows.get(key)
         if stored is None:
             self.rows[key] = event
+            self.batches[key] = batch
             self.inserted.append(event)
             if event.message_id in self.lose_answer:
                 self.lose_answer.discard(event.message_id)
@@ -43,7 +45,7 @@ class MemoryEventLog:
         same = log_codec.content_digest(stored) == log_codec.content_digest(event)
         if not same:
             return Put.CHANGED
-        return Put.NEW if stored.stamp == event.stamp else Put.REPEATED
+        return Put.NEW if (stored.stamp, self.batches[key]) == (event.stamp, batch) else Put.REPEATED
 
     def of(self, identifier: str) -> Iterator[Event]:
         yield from [event for (partition, _), event in self.rows.items() if partition == identifier]

@@ -3,7 +3,7 @@
     pk  stable identifier          sk  event#<source>#<messageId>
     p   the event's JSON, zlib with a preset dictionary (first byte: the dictionary's number)
     d   digest of what the sender said, to tell a repeat from a change
-    r   stamp: receipt and place in the request      t  the event's type
+    r   stamp: receipt and place in the request      b  the queue message it came in      t  the event's type
     ttl only where a retention is set
 
 The digest leaves out what a resend changes though its sender says the same: receipt, place, `sentAt`, the correction of the clock that follows from them, and

@@ -26,8 +26,10 @@ class Put(StrEnum):
 class EventLog(Protocol):
     """EVENTS: every accepted event once, first wins."""
 
-    def put(self, events: Sequence[Event]) -> list[Put]:
-        """Put each event under (stable identifier, source, message id), those of one identifier in the order given; answers in the same order.
+    def put(self, events: Sequence[Event], *, batch: str = "") -> list[Put]:
+        """`batch`: what the events came in; the same again is our own earlier put, and answers NEW.
+
+        Put each event under (stable identifier, source, message id), those of one identifier in the order given; answers in the same order.
         Raises `StoreUnavailable` when any could not be put: the caller's batch comes again."""
 
     def of(self, identifier: str) -> Iterator[Event]:

@@ -35,7 +35,7 @@ class DynamoEventLog:
         self._table = table
         self._expiry_of = expiry_of
 
-    def put(self, events: Sequence[Event]) -> list[Put]:
+    def put(self, events: Sequence[Event], *, batch: str = "") -> list[Put]:
         results: list[Put | None] = [None] * len(events)
         lanes: dict[str, list[int]] = {}
         for number, event in enumerate(events):
@@ -43,7 +43,7 @@ class DynamoEventLog:
 
         def run(lane: list[int]) -> None:
             for number in lane:
-                results[number] = self._put(events[number])
+                results[number] = self._put(events[number], batch)
 
         if len(lanes) == 1:
             run(next(iter(lanes.values())))
@@ -53,7 +53,7 @@ class DynamoEventLog:
                     pass
         return [result for result in results if result is not None]
 
-    def _put(self, event: Event) -> Put:
+    def _put(self, event: Event, batch: str) -> Put:
         pk, sk = log_codec.key_of(event)
         stamp, digest = _stamp(event), log_codec.content_digest(event)
         item: dict[str, Any] = {
@@ -63,6 +63,7 @@ class DynamoEventLog:
             "d": {"B": digest},
             "r": {"S": stamp},
             "t": {"S": event.type},
+            "b": {"S": batch},
         }
         expiry = self._expiry_of(event)
         if expiry is not None:
@@ -77,7 +78,7 @@ class DynamoEventLog:
         except ClientError as error:
             if error.response["Error"]["Code"] != "ConditionalCheckFailedException":
                 raise StoreUnavailable(f"the log refused a put: {error.response['Error']['Code']}") from error
-            return _compared(cast("Mapping[str, Any] | None", error.response.get("Item")), stamp, digest)
+            return _compared(cast("Mapping[str, Any] | None", error.response.get("Item")), (stamp, batch), digest)
         except BotoCoreError as error:
             raise StoreUnavailable(f"the log did not answer: {type(error).__name__}") from error
         return Put.NEW
@@ -114,10 +115,10 @@ def _stamp(event: Event) -> str:
     return f"{event.received_at.isoformat()}#{event.index:05d}"
 
 
-def _compared(stored: Mapping[str, Any] | None, stamp: str, digest: bytes) -> Put:
-    """What a refused condition means. The same stamp is our own earlier put: its answer was lost, or the batch failed later and came again."""
+def _compared(stored: Mapping[str, Any] | None, own: tuple[str, str], digest: bytes) -> Put:
+    """What a refused condition means. The same stamp of the same batch is our own earlier put: its answer was lost, or the batch came again."""
     if stored is None:
         return Put.REPEATED
-    if stored["r"]["S"] == stamp:
+    if (stored["r"]["S"], stored["b"]["S"]) == own:
         return Put.NEW if stored["d"]["B"] == digest else Put.CHANGED
     return Put.REPEATED if stored["d"]["B"] == digest else Put.CHANGED

@@ -127,7 +127,7 @@ class Record:
                 lines.append(_line(event, FeedStatus.REJECTED, "older_than_retention", "timestamp", reason))
             else:
                 kept.append(event)
-        for event, put in zip(kept, self._log.put(kept), strict=True):
+        for event, put in zip(kept, self._log.put(kept, batch=message_id), strict=True):
             match put:
                 case Put.NEW:
                     counts["recorded"] += 1
