@@ -37,8 +37,7 @@ test: install checks ## Lint, types, rules and all tests but the slow ones.
 	$(BIN)/pytest -q -m "e2e and not slow"
 
 test-all: test ## The slow tests too.
-	$(BIN)/pytest -q -m "slow and not e2e" -n auto
-	$(BIN)/pytest -q -m "slow and e2e"
+	$(BIN)/pytest -q -m slow
 
 checks: install
 	$(BIN)/ruff check
