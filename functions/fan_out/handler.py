@@ -17,42 +17,35 @@ from tributary.adapters.queues import SqsQueue
 from tributary.destinations import kissmetrics
 from tributary.environments import FanOutEnv
 from tributary.fan_out.service import FanOut
-from tributary.log_codec import events_of_stream
 from tributary.settings import DestinationType
+from tributary.stream import StreamReader
 
 logger = Logger()
 metrics = Metrics()
 
 
 @cache
-def environment() -> FanOutEnv:
-    return FanOutEnv.read(os.environ)
-
-
-@cache
 def queues() -> dict[DestinationType, SqsQueue]:
-    return {"kissmetrics": SqsQueue(aws.sqs, environment().kissmetrics_queue_url)}
+    return {"kissmetrics": SqsQueue(aws.sqs, FanOutEnv.read(os.environ).kissmetrics_queue_url)}
 
 
 @cache
-def fan_out() -> FanOut:
+def stream() -> StreamReader:
     """Built on the first batch, kept while this sandbox lives."""
-    env = environment()
-    return FanOut(
+    env = FanOutEnv.read(os.environ)
+    fan_out = FanOut(
         connections=DynamoConnections(aws.dynamodb, env.config_table),
         queues=queues(),
         integration_names={"kissmetrics": kissmetrics.DESTINATION.integration_names},
     )
+    return StreamReader("fan_out", fan_out.handle, DynamoPoisonRecords(aws.dynamodb, env.events_table))
 
 
 @logger.inject_lambda_context(clear_state=True)
 @metrics.log_metrics
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> None:
-    events, unreadable = events_of_stream(event["Records"])
-    for key in unreadable:
-        DynamoPoisonRecords(aws.dynamodb, environment().events_table).park("fan_out", key, "unreadable_message")
-    counts = fan_out().handle(events)
-    swapped = sum(queue.take_swapped() for queue in queues().values())
-    logger.info("fanned out", extra={"records": len(event["Records"]), "unreadable": len(unreadable), "swapped": swapped, "counts": dict(counts)})
-    for name, count in (*counts.items(), ("unreadable", len(unreadable)), ("swapped", swapped)):
+    counts = stream().read(event["Records"])
+    counts["swapped"] = sum(queue.take_swapped() for queue in queues().values())
+    logger.info("fanned out", extra={"counts": dict(counts)})
+    for name, count in counts.items():
         metrics.add_metric(name=name, unit=MetricUnit.Count, value=count)

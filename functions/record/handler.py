@@ -43,7 +43,10 @@ def record() -> Record:
 @logger.inject_lambda_context(clear_state=True)
 @metrics.log_metrics
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    outcome = record().handle([(message["messageId"], message["body"]) for message in event["Records"]])
+    outcome = record().handle(
+        [(message["messageId"], message["body"]) for message in event["Records"]],
+        remaining=lambda: context.get_remaining_time_in_millis() / 1000,
+    )
     logger.info("recorded", extra={"messages": len(event["Records"]), "handed_back": len(outcome.failed), "counts": dict(outcome.counts)})
     for name, count in outcome.counts.items():
         metrics.add_metric(name=name, unit=MetricUnit.Count, value=count)

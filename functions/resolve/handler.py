@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import random
 import time
+from collections import Counter
+from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
@@ -18,22 +20,17 @@ from tributary.adapters.event_log import DynamoEventLog
 from tributary.adapters.poison import DynamoPoisonRecords
 from tributary.adapters.secrets import SsmSecrets, digests_from
 from tributary.adapters.suppressions import DynamoSuppressions
+from tributary.contacts.resolver import Resolver
 from tributary.environments import ResolveEnv
-from tributary.identity.resolver import Resolver
-from tributary.identity.service import PLACE, Resolve
-from tributary.log_codec import events_of_stream
+from tributary.events import Event
+from tributary.stream import StreamReader
 
 logger = Logger()
 metrics = Metrics()
 
 
 @cache
-def poison() -> DynamoPoisonRecords:
-    return DynamoPoisonRecords(aws.dynamodb, ResolveEnv.read(os.environ).events_table)
-
-
-@cache
-def resolve() -> Resolve:
+def stream() -> StreamReader:
     """Built on the first batch, kept while this sandbox lives."""
     env = ResolveEnv.read(os.environ)
     resolver = Resolver(
@@ -44,16 +41,17 @@ def resolve() -> Resolve:
         sleep=time.sleep,
         jitter=random.random,
     )
-    return Resolve(resolver=resolver, poison=poison())
+
+    def resolve(events: Sequence[Event]) -> Counter[str]:
+        return resolver.resolve(events).counts
+
+    return StreamReader("resolve", resolve, DynamoPoisonRecords(aws.dynamodb, env.events_table))
 
 
 @logger.inject_lambda_context(clear_state=True)
 @metrics.log_metrics
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> None:
-    events, unreadable = events_of_stream(event["Records"])
-    for key in unreadable:
-        poison().park(PLACE, key, "unreadable_message")
-    counts = resolve().handle(events)
-    logger.info("resolved", extra={"records": len(event["Records"]), "unreadable": len(unreadable), "counts": dict(counts)})
-    for name, count in (*counts.items(), ("unreadable", len(unreadable))):
+    counts = stream().read(event["Records"])
+    logger.info("resolved", extra={"counts": dict(counts)})
+    for name, count in counts.items():
         metrics.add_metric(name=name, unit=MetricUnit.Count, value=count)

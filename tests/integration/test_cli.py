@@ -23,8 +23,8 @@ from tributary.adapters.deliveries import DynamoParking
 from tributary.adapters.event_log import DynamoEventLog
 from tributary.adapters.feed import DynamoFeed
 from tributary.adapters.secrets import SsmSecrets, digests_from
+from tributary.contacts.resolver import Resolver
 from tributary.drafts import NewConnection, NewSource
-from tributary.identity.resolver import Resolver
 from tributary.ports import FeedEntry, FeedStatus, Parked
 
 SECRET = "km_secret_4711"

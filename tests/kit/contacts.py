@@ -8,15 +8,18 @@ from collections.abc import Callable, Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+import msgspec
+
 from tests.kit.stores import MemoryEventLog, MemorySuppressions
 from tributary.contacts.reading import Contact, read_contact, read_contact_by_id
+from tributary.contacts.resolver import Outcome, Resolver
 from tributary.contacts.rows import POINTER_SORT, ROOT_SORT, Root, decode, decode_pointer
 from tributary.errors import StoreUnavailable, WriteConflict
 from tributary.events import Event, Group, Identify
 from tributary.identity.digests import Digests
 from tributary.identity.identifiers import ANONYMOUS, Identifier, is_usable
-from tributary.identity.resolver import Outcome, Resolver
 from tributary.identity.rules import IdentityRules
+from tributary.log_codec import key_of
 from tributary.ports import ContactRow, ContactStore, EventLog, Put, RemoveRow, RowKey, Suppressions, WriteRow
 
 DIGESTS: Final = Digests(b"a key for tests alone")
@@ -314,7 +317,7 @@ def _person(contact: Contact) -> Person:
 def model(events: Iterable[Event], rules: IdentityRules = UNLIMITED) -> dict[frozenset[Identifier], Person]:
     """Who is who by the definition, without limits: what one event names is one person, and so on from there. An anonymous id counts once something names it
     together with more. A person's traits are those last said by any identify of the person."""
-    said = {(event.source, event.message_id): event for event in events}.values()
+    said = {key_of(event): event for event in events}.values()
     people: list[set[Identifier]] = []
     for event in said:
         link = rules.link_of(event)
@@ -335,29 +338,44 @@ def _modelled(person: set[Identifier], said: Iterable[Event], rules: IdentityRul
         if named & person and (not only_browser or event.type in ("identify", "group")):
             theirs.append(event)
     theirs.sort(key=lambda event: (event.version, event.source))
-    traits: dict[str, Any] = {}
+    traits = _Last()
     groups: dict[str, _Group] = {}
     for event in theirs:
         if isinstance(event, Identify):
-            traits |= event.traits or event.context.get("traits", {})
+            traits.say(event, event.traits or event.context.get("traits", {}))
         if isinstance(event, Group) and is_usable(event.group_id):
             moment = _micros(event)
             group = groups.setdefault(event.group_id, _Group(moment))
             group.last = moment
-            group.traits |= event.traits
+            group.traits.say(event, event.traits)
     return Person(
-        traits=_pairs({name: value for name, value in traits.items() if value is not None}),
+        traits=_pairs(traits.values()),
         first_seen=_micros(theirs[0]),
         last_seen=_micros(theirs[-1]),
-        groups=tuple(sorted((name, group.first, group.last, _pairs(group.traits)) for name, group in groups.items())),
+        groups=tuple(sorted((name, group.first, group.last, _pairs(group.traits.values())) for name, group in groups.items())),
     )
+
+
+class _Last:
+    """The last that was said under each name; of two of one version, the one that is written later in JSON."""
+
+    def __init__(self) -> None:
+        self._said: dict[str, tuple[tuple[Any, ...], bytes, Any]] = {}
+
+    def say(self, event: Event, values: dict[str, Any]) -> None:
+        for name, value in values.items():
+            said = ((*event.version, event.source), msgspec.json.encode(value), value)
+            self._said[name] = max(said, self._said.get(name, said), key=lambda one: one[:2])
+
+    def values(self) -> dict[str, Any]:
+        return {name: value for name, (_, _, value) in self._said.items()}
 
 
 @dataclass
 class _Group:
     first: int
     last: int = 0
-    traits: dict[str, Any] = field(default_factory=dict)
+    traits: _Last = field(default_factory=_Last)
 
 
 def _micros(event: Event) -> int:

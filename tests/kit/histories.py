@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from tests.kit.builders import NOON
 from tributary.events import Alias, Event, Group, Identify, Page, Track
+from tributary.log_codec import key_of
 
 USERS = ["u-1", "u-2", "u-3", "Ana@quay.example", "guest"]
 BROWSERS = ["b-1", "b-2", "b-3", "b-4", "null"]
@@ -61,8 +62,15 @@ def events(draw: st.DrawFn) -> Event:
 
 @st.composite
 def histories(draw: st.DrawFn, *, max_size: int = 12) -> list[Event]:
-    """Events as they arrived, one after another."""
-    return numbered(draw(st.lists(events(), min_size=1, max_size=max_size)))
+    """Events as they arrived, one after another, each new to the log. Now and then one has the message id of another, somebody else's."""
+    said = numbered(draw(st.lists(events(), min_size=1, max_size=max_size)))
+    keys = {key_of(event) for event in said}
+    for number in draw(st.sets(st.integers(0, len(said) - 1), max_size=3)):
+        reusing = msgspec.structs.replace(said[number], message_id="m-00")
+        if key_of(reusing) not in keys:
+            keys.add(key_of(reusing))
+            said[number] = reusing
+    return said
 
 
 def numbered(said: Sequence[Event]) -> list[Event]:

@@ -27,7 +27,7 @@ from tributary.adapters import aws
 STACK = "shop"
 WRITE_KEY = "wk_" + "a" * 29
 FUNCTIONS = ("intake", "record", "fan_out", "resolve", "forward_kissmetrics")
-BATCH_SIZES = {"ingest": 2, "kissmetrics": 10}
+BATCH_SIZES = {"ingest": 10, "kissmetrics": 10}
 """As in the template."""
 _STREAM_BATCH = 100
 

@@ -26,8 +26,16 @@ A message says what and where, never a body, a key or an email.
 
 from __future__ import annotations
 
+import traceback
 from enum import StrEnum
+from pathlib import PurePath
 from typing import ClassVar
+
+
+def place_of(error: BaseException) -> str:
+    """The exception's class and the line that raised it. Not its text: that may hold what an event holds."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return f"{type(error).__name__} at {PurePath(frames[-1].filename).name}:{frames[-1].lineno}" if frames else type(error).__name__
 
 
 class Disposition(StrEnum):

@@ -90,14 +90,23 @@ def test_every_partition_of_the_log_that_an_event_may_be_in_is_found_from_what_i
 @pytest.mark.parametrize(
     "event",
     [
-        track(user_id="42", properties={"email": "ana@quay.example"}),
+        track(properties={"email": "ana@quay.example"}),
+        track(user_id="guest", anonymous_id="b-1", properties={"email": "ana@quay.example"}),
         track(user_id="42", context={"traits": {"email": "ana@quay.example"}}),
         identify(user_id="42", context={"traits": {"email": "ana@quay.example"}}),
         group(user_id="42", context={"traits": {"email": "ana@quay.example"}}),
     ],
 )
 def test_an_email_is_found_in_traits_context_and_properties(event: Event) -> None:
-    assert Identifier("email", "ana@quay.example") in identifiers_of(event)
+    assert Identifier("email", "ana@quay.example") in link_of(event).identifiers
+
+
+@pytest.mark.parametrize("named", [{"user_id": "42"}, {"owner": "konnektive#c#1"}])
+def test_an_email_that_somebodys_event_mentions_is_not_theirs_but_may_be_an_erased_persons(named: dict[str, str]) -> None:
+    event = track(**named, properties={"email": "friend@quay.example"})
+    friend = Identifier("email", "friend@quay.example")
+    assert friend not in link_of(event).identifiers
+    assert friend in identifiers_of(event)
 
 
 def test_a_groups_own_email_is_the_groups() -> None:
@@ -196,5 +205,5 @@ def test_junk_where_ids_may_stand_is_passed_over(context: dict[str, Any]) -> Non
 
 
 def test_the_phone_library_is_loaded_by_the_first_number_alone() -> None:
-    code = "import sys, tributary.identity.resolver, tributary.contacts.describe; sys.exit('phonenumbers' in sys.modules)"
+    code = "import sys, tributary.contacts.resolver, tributary.contacts.describe; sys.exit('phonenumbers' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], env={"PYTHONPATH": "layers/tributary"}, check=False).returncode == 0

@@ -28,8 +28,9 @@ class Bench:
             log=self.log, feed=self.feed, suppressions=self.suppressions, digests=DIGESTS, poison=self.poison, retention=retention or Retention()
         )
 
-    def receive(self, *messages: tuple[str, str]) -> Outcome:
-        return self._record.handle(messages)
+    def receive(self, *messages: tuple[str, str], seconds: float = 60) -> Outcome:
+        """`seconds`: how long the function has; every put takes a tenth of one."""
+        return self._record.handle(messages, remaining=lambda: seconds - len(self.log.inserted) / 10)
 
     @property
     def recorded(self) -> list[str]:
@@ -117,6 +118,18 @@ def test_a_put_whose_answer_was_lost_is_recognised_as_our_own() -> None:
     assert [line.status for line in bench.feed.entries] == [FeedStatus.ACCEPTED]
 
 
+def test_a_slow_log_hands_back_what_the_time_does_not_suffice_for_and_the_next_time_ends_it() -> None:
+    bench = Bench()
+    long = message(*[track(message_id=f"a-{number}", index=number) for number in range(400)], message_id="q-1")
+    late = message(track(message_id="b"), message_id="q-2")
+    outcome = bench.receive(long, late, seconds=40)
+    assert outcome.failed == ["q-1", "q-2"]
+    assert len(bench.recorded) == 300
+    assert bench.feed.entries == []
+    assert bench.receive(long, late, seconds=100).failed == []
+    assert len(bench.recorded) == len(bench.feed.entries) == 401
+
+
 def test_a_list_that_cannot_be_written_hands_the_message_back() -> None:
     bench = Bench()
     bench.feed.fail_next = True
@@ -141,6 +154,8 @@ def test_a_message_that_cannot_be_read_is_set_aside_and_blocks_nobody() -> None:
         track(user_id="orla-12"),
         page(anonymous_id="orla-12"),
         identify(user_id="other", traits={"email": "Orla@Harbour.example"}),
+        track(user_id="other", properties={"email": "Orla@Harbour.example"}),
+        track(user_id="other", properties={"email": "Orla@Harbour.example"}, context={"traits": {"email": "ulf@harbour.example"}}),
         track(user_id="orla@harbour.example"),
     ],
 )
@@ -179,6 +194,9 @@ class TestRetention:
             (page(user_id="u"), True),
             (track(anonymous_id="a"), True),
             (track(user_id="guest", anonymous_id="a"), True),
+            (track(anonymous_id="a", properties={"email": "orla@harbour.example"}), False),
+            (identify(anonymous_id="a", traits={"email": "orla@harbour.example"}), False),
+            (identify(anonymous_id="a"), True),
             (track(user_id="u"), False),
             (identify(user_id="u"), False),
             (track(anonymous_id="a", owner="konnektive#c#1"), False),

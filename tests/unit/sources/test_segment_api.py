@@ -145,9 +145,18 @@ def test_null_is_as_good_as_absent() -> None:
         ("alias", {"userId": None}, "id_required", "userId"),
         ("alias", {"previousId": None}, "id_required", "previousId"),
         ("alias", {"previousId": ""}, "id_not_string", "previousId"),
+        ("track", {"context": "x"}, "context_not_object", "context"),
+        ("track", {"context": [1]}, "context_not_object", "context"),
+        ("track", {"integrations": True}, "integrations_not_object", "integrations"),
+        ("track", {"messageId": 17}, "message_id_not_string", "messageId"),
+        ("track", {"messageId": "m" * 101}, "message_id_too_long", "messageId"),
+        ("track", {"timestamp": "last tuesday"}, "timestamp_invalid", "timestamp"),
+        ("track", {"timestamp": True}, "timestamp_invalid", "timestamp"),
+        ("track", {"originalTimestamp": "0001-01-01T00:00:00Z"}, "timestamp_invalid", "originalTimestamp"),
+        ("track", {"timestamp": "1901-01-01T00:00:00Z", "sentAt": "2199-01-01T00:00:00Z"}, "timestamp_invalid", "timestamp"),
     ],
 )
-def test_what_segment_discards_is_discarded_under_its_code_with_the_field(call: Call, change: dict[str, Any], code: str, field: str) -> None:
+def test_an_invalid_event_is_discarded_under_its_code_with_the_field(call: Call, change: dict[str, Any], code: str, field: str) -> None:
     assert refused(call, {**VALID[call], **change}) == (code, field)
     assert refused("batch", batch({**VALID[call], **change, "type": call})) == (code, field)
     assert accept(call, {**VALID[call], **change}).refusal is None
@@ -163,15 +172,6 @@ def test_an_item_of_a_batch_names_its_type(type_: Any, code: str) -> None:
 @pytest.mark.parametrize(
     ("change", "code", "field"),
     [
-        ({"context": "x"}, "context_not_object", "context"),
-        ({"context": [1]}, "context_not_object", "context"),
-        ({"integrations": True}, "integrations_not_object", "integrations"),
-        ({"messageId": 17}, "message_id_not_string", "messageId"),
-        ({"messageId": "m" * 101}, "message_id_too_long", "messageId"),
-        ({"timestamp": "last tuesday"}, "timestamp_invalid", "timestamp"),
-        ({"timestamp": True}, "timestamp_invalid", "timestamp"),
-        ({"originalTimestamp": "0001-01-01T00:00:00Z"}, "timestamp_invalid", "originalTimestamp"),
-        ({"timestamp": "1901-01-01T00:00:00Z", "sentAt": "2199-01-01T00:00:00Z"}, "timestamp_invalid", "timestamp"),
         ({"writeKey": "wk_another"}, "write_key_conflict", "writeKey"),
     ],
 )
@@ -577,15 +577,16 @@ def test_a_call_alone_is_one_or_the_other(call: Call, item: dict[str, Any]) -> N
     assert len(events(accepted)) + len(accepted.rejected) == 1
 
 
-def test_a_single_event_is_a_200_under_segments_codes_and_a_400_under_ours() -> None:
+def test_a_single_event_that_is_invalid_is_a_200_and_one_that_cannot_be_taken_a_400() -> None:
     bench = IntakeBench()
     assert bench.refusal("track", {"userId": "u"}) == (200, "event_not_defined", "event")
-    assert bench.refusal("track", {"userId": "u", "event": "x", "messageId": 5}) == (400, "message_id_not_string", "messageId")
+    assert bench.refusal("track", {"userId": "u", "event": "x", "messageId": 5}) == (200, "message_id_not_string", "messageId")
+    assert bench.refusal("track", {"userId": "u", "event": "x" * 33_000}) == (400, "payload_too_large", "body")
 
 
 def test_every_code_is_in_the_docs_and_said_to_be_a_200_or_a_400() -> None:
     text = (Path(__file__).parents[3] / "docs" / "tracking-api.md").read_text()
-    segments, ours = (text.split(head)[1].split("\n\n")[0] for head in ("Segment's codes,", "Ours, a 400"))
+    segments, ours = (text.split(head)[1].split("\n\n")[0] for head in ("Invalid, and answered 200", "Ours, a 400"))
     assert set(re.findall(r"`(\w+)`", segments)) == {str(code) for code in segment_api.DISCARDED}
     assert not set(re.findall(r"`(\w+)`", ours)) & {str(code) for code in segment_api.DISCARDED}
     assert [code for code in segment_api.Code if f"`{code}`" not in text] == []

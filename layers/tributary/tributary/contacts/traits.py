@@ -66,9 +66,20 @@ def joined(one: Traits, other: Traits, bound: int) -> Traits:
     kept = dict(one.kept)
     for name, trait in other.kept.items():
         mine = kept.get(name)
-        if mine is None or mine.version < trait.version:
+        if mine is None or _is_later(trait, mine):
             kept[name] = trait
     return _bounded(kept, {*one.beyond, *other.beyond}, bound)
+
+
+def _is_later(trait: Trait, than: Trait) -> bool:
+    """Of one version are, besides a repeat, events of two people under one message id. Where they are joined since, either would do, if always the same."""
+    if trait.version != than.version:
+        return trait.version > than.version
+    return trait != than and _weight(trait) > _weight(than)
+
+
+def _weight(trait: Trait) -> tuple[bytes, bool]:
+    return msgspec.json.encode(trait.value, order="sorted"), trait.too_long
 
 
 def _bounded(kept: dict[str, Trait], beyond: set[str], bound: int) -> Traits:

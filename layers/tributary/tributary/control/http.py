@@ -10,7 +10,6 @@ import base64
 import binascii
 import re
 import time
-import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
@@ -20,7 +19,7 @@ import msgspec
 
 from tributary.access import Access, AccessRefused, require
 from tributary.control.problems import CONTENT_TYPE, Problem, of_validation
-from tributary.errors import StoreUnavailable
+from tributary.errors import StoreUnavailable, place_of
 from tributary.settings import Key
 
 Method = Literal["GET", "POST", "PATCH", "DELETE"]
@@ -150,7 +149,7 @@ class Router:
         except StoreUnavailable:
             answer = Problem(status=503, code="store_unavailable", detail="A store did not answer; try again.", headers={"retry-after": "1"})
         except Exception as error:
-            fault = _place(error)
+            fault = place_of(error)
             answer = Problem(status=500, code="internal", detail="This is a fault of ours; the log has it under the request's id.")
         status, headers, body, code = _encoded(answer, request.id)
         return Response(
@@ -271,10 +270,3 @@ def _encoded(answer: Answer | Problem, instance: str) -> tuple[int, dict[str, st
     if answer.body is None:
         return answer.status, headers, b"", "ok"
     return answer.status, {**headers, "content-type": "application/json"}, msgspec.json.encode(answer.body), "ok"
-
-
-def _place(error: Exception) -> str:
-    """Which exception, and where: its text may hold what was sent."""
-    frames = traceback.extract_tb(error.__traceback__)
-    last = frames[-1] if frames else None
-    return f"{type(error).__name__} at {last.filename.rpartition('tributary/')[2]}:{last.lineno}" if last else type(error).__name__

@@ -90,11 +90,7 @@ def is_email(value: str) -> bool:
 
 def email_of(event: Event) -> str | None:
     """The email that the event carries (traits, `context.traits`, properties), trimmed and in lower case; None if it has none that looks like one."""
-    for holder in _trait_holders(event):
-        value = holder.get("email")
-        if isinstance(value, str) and is_email(value.strip()) and is_usable(value.strip()):
-            return value.strip().lower()
-    return None
+    return next((email for holder in _trait_holders(event) if (email := _email_in(holder)) is not None), None)
 
 
 def phone_of(event: Event, default_region: str = DEFAULT_REGION) -> str | None:
@@ -124,19 +120,22 @@ def stable_identifier(event: Event) -> str:
 
 
 def identifiers_of(event: Event, default_region: str = DEFAULT_REGION) -> list[Identifier]:
-    """Everything in the event that names its person."""
-    return list(link_of(event, default_region).identifiers)
+    """Everything in the event that names a person: its own (`link_of`), and the emails it mentions besides, one of which may be an erased person's."""
+    own = link_of(event, default_region).identifiers
+    mentioned = (Identifier(EMAIL, email) for holder in _trait_holders(event) if (email := _email_in(holder)) is not None)
+    return list(dict.fromkeys((*own, *mentioned)))
 
 
 def link_of(event: Event, default_region: str = DEFAULT_REGION) -> Link:
     """The identifiers that the event names as one person's, and how strongly.
 
-    An alias names its two ids; what `previousId` is cannot be told, so it is read both as a user id and as an anonymous id. An event that has nothing but a
+    The email among the properties of a user's event is not read, for it may be another's (an invited friend's, a gift's); where no user is named, it is read. An
+    alias names its two ids; what `previousId` is cannot be told, so it is read both as a user id and as an anonymous id. An event that has nothing but a
     browser's id names that alone, whatever further anonymous ids it lists: until somebody identifies it, it has no row in which the others could stand.
     """
     named = {
         *_of_user_id(event.user_id),
-        *_of_email(email_of(event)),
+        *_of_email(_own_email(event)),
         *_of_phone(phone_of(event, default_region)),
         *_of_owner(event.owner),
         *_of_external_ids(event, default_region),
@@ -233,6 +232,17 @@ def _of_external_ids(event: Event, default_region: str) -> Iterator[Identifier]:
                 yield Identifier(external, value)
             case _:
                 pass
+
+
+def _own_email(event: Event) -> str | None:
+    if event.owner is None and not is_usable(event.user_id):
+        return email_of(event)
+    return next((email for holder in _person_traits(event) if (email := _email_in(holder)) is not None), None)
+
+
+def _email_in(holder: dict[str, Any]) -> str | None:
+    value = holder.get("email")
+    return value.strip().lower() if isinstance(value, str) and is_email(value.strip()) and is_usable(value.strip()) else None
 
 
 def _trait_holders(event: Event) -> list[dict[str, Any]]:

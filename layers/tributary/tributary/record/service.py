@@ -7,23 +7,32 @@ changes nothing twice.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
 
 import msgspec
 
-from tributary.errors import RetryError
+from tributary.errors import DeadlineNear, RetryError
 from tributary.events import Event, Group, Page, Screen, Track
 from tributary.identity.digests import Digests
-from tributary.identity.identifiers import identifiers_of, is_usable
+from tributary.identity.identifiers import identifiers_of, link_of
 from tributary.log_codec import key_of
 from tributary.messages import IngestMessage, Rejected, ingest_decoder
 from tributary.ports import EventLog, Feed, FeedEntry, FeedStatus, PoisonRecords, Put, Suppressions
 
 LONGEST_RE_WALK: Final = timedelta(days=35)
 """The deepest that a poller reads again; a retention must exceed it, or an expired event would come back as a new one."""
+
+
+PUTS_AT_ONCE: Final = 100
+"""Events put between two looks at the time that is left."""
+CLOSING_SECONDS: Final = 12.0
+"""What a hundred puts of one identifier and the list may take on a slow day. With less than this left, nothing is begun."""
+
+Remaining = Callable[[], float]
+"""Seconds until the function is stopped."""
 
 
 @dataclass(frozen=True)
@@ -53,8 +62,7 @@ def _said_to_be_at(event: Event) -> datetime:
 
 
 def _may_expire(event: Event) -> bool:
-    anonymous = event.owner is None and not is_usable(event.user_id)
-    return isinstance(event, Page | Screen) or anonymous
+    return isinstance(event, Page | Screen) or link_of(event).is_anonymous
 
 
 @dataclass
@@ -78,8 +86,8 @@ class Record:
         self._poison = poison
         self._retention = retention
 
-    def handle(self, messages: Sequence[tuple[str, str]]) -> Outcome:
-        """`messages`: (queue message id, body). Raises nothing for a single message's sake."""
+    def handle(self, messages: Sequence[tuple[str, str]], *, remaining: Remaining) -> Outcome:
+        """`messages`: (queue message id, body). What the time does not suffice for is handed back; raises nothing for a single message's sake."""
         outcome = Outcome()
         readable: list[tuple[str, IngestMessage]] = []
         for message_id, body in messages:
@@ -95,7 +103,7 @@ class Record:
             return outcome
         for message_id, message in readable:
             try:
-                self._record(message_id, message, erased, outcome)
+                self._record(message_id, message, erased, outcome, remaining)
             except RetryError:
                 _hand_back(message_id, outcome)
         return outcome
@@ -114,7 +122,7 @@ class Record:
         suppressed = self._suppressions.among(named) if named else set()
         return {key for key, mine in digests.items() if mine & suppressed} if suppressed else set()
 
-    def _record(self, message_id: str, message: IngestMessage, erased: set[tuple[str, str]], outcome: Outcome) -> None:
+    def _record(self, message_id: str, message: IngestMessage, erased: set[tuple[str, str]], outcome: Outcome, remaining: Remaining) -> None:
         kept: list[Event] = []
         lines = [_rejected_line(message, rejected) for rejected in message.rejected]
         counts: Counter[str] = Counter(rejected=len(message.rejected))
@@ -127,7 +135,7 @@ class Record:
                 lines.append(_line(event, FeedStatus.REJECTED, "older_than_retention", "timestamp", reason))
             else:
                 kept.append(event)
-        for event, put in zip(kept, self._log.put(kept, batch=message_id), strict=True):
+        for event, put in zip(kept, self._put(kept, message_id, remaining), strict=True):
             match put:
                 case Put.NEW:
                     counts["recorded"] += 1
@@ -141,6 +149,14 @@ class Record:
         if lines:
             self._feed.append(message_id, sorted(lines, key=lambda line: line.index))
         outcome.counts.update(counts)
+
+    def _put(self, events: Sequence[Event], message_id: str, remaining: Remaining) -> list[Put]:
+        results: list[Put] = []
+        for start in range(0, len(events), PUTS_AT_ONCE):
+            if remaining() < CLOSING_SECONDS:
+                raise DeadlineNear("the rest of the message is for the next invocation")
+            results += self._log.put(events[start : start + PUTS_AT_ONCE], batch=message_id)
+        return results
 
 
 def _hand_back(message_id: str, outcome: Outcome) -> None:

@@ -115,9 +115,14 @@ DISCARDED: Final = frozenset(
         Code.NAME_NOT_STRING,
         Code.CATEGORY_NOT_STRING,
         Code.EMPTY_BATCH,
+        Code.CONTEXT_NOT_OBJECT,
+        Code.INTEGRATIONS_NOT_OBJECT,
+        Code.MESSAGE_ID_NOT_STRING,
+        Code.MESSAGE_ID_TOO_LONG,
+        Code.TIMESTAMP_INVALID,
     }
 )
-"""Segment answers 200 to an event with one of these and discards it; so do we. A single event refused under another code is a 400."""
+"""An event with one of these is readable but invalid: Segment answers 200 and discards it; so do we. A single event refused under another code is a 400."""
 
 EXCEED_PAYLOAD_LIMIT: Final = "Exceed payload limit"
 """Segment's words; somebody may look for them."""
@@ -240,9 +245,9 @@ def accept(envelope: Envelope, caller: Caller) -> Accepted:
 
 
 def refuse(code: Code, at: str, message: str, *, body: bytes, write_key: str) -> Accepted:
-    """What became of a request that did not get as far as its events."""
+    """What became of a request that did not get as far as its events: as they were not looked at, it is a 400, unless it holds none."""
     rejected = Rejected(code=code, field=at, message=message, body=_shown(body, write_key))
-    return Accepted(rejected=[rejected], rejected_count=1, refusal=None if code in DISCARDED else rejected)
+    return Accepted(rejected=[rejected], rejected_count=1, refusal=None if code is Code.EMPTY_BATCH else rejected)
 
 
 def _open(call: Call, body: bytes, *, repaired: bool, replaced: int) -> Envelope:

@@ -25,11 +25,11 @@ from tests.kit.contacts import (
 )
 from tests.kit.stores import MemoryEventLog, MemorySuppressions
 from tributary.contacts.reading import read_contact
+from tributary.contacts.resolver import MAX_CONFLICTS, Resolver
 from tributary.contacts.rows import root_key
 from tributary.errors import StoreUnavailable, WriteConflict
 from tributary.events import Event
 from tributary.identity.identifiers import Identifier
-from tributary.identity.resolver import MAX_CONFLICTS, Resolver
 from tributary.ports import RowKey, WriteRow
 
 STORY: list[list[Event]] = [
@@ -164,7 +164,7 @@ def test_a_reader_and_a_merge_may_meet_at_any_call() -> None:
         counts: list[tuple[int, int, int]] = []
 
         def merge(world: World = world, stepped: SteppedContacts = stepped) -> None:
-            deliver(resolver(stepped, world.log), world.log, [track(user_id="1", properties={"email": "ana@quay.example"})])
+            deliver(resolver(stepped, world.log), world.log, [track(user_id="1", context={"traits": {"email": "ana@quay.example"}})])
 
         def read(stepped: SteppedContacts = stepped, counts: list[tuple[int, int, int]] = counts) -> None:
             for _ in range(4):
@@ -260,7 +260,7 @@ def test_without_the_conditions_merges_are_lost_and_these_tests_see_it() -> None
     outcomes: Counter[tuple[bool, bool]] = Counter()
     links: list[Event] = [
         identify(user_id="1", traits={"email": "ana@quay.example"}, message_id="l-1"),
-        track(user_id="2", properties={"email": "ana@quay.example"}, message_id="l-2"),
+        track(user_id="2", context={"traits": {"email": "ana@quay.example"}}, message_id="l-2"),
         alias("1", user_id="2", message_id="l-3"),
     ]
     for seed in range(40):

@@ -4,22 +4,13 @@ from __future__ import annotations
 
 import random
 import string
-from collections.abc import Sequence
-from typing import Any
-
-import pytest
 
 from tests.kit.builders import alias, group, identify, later, page, track
 from tests.kit.contacts import DIGESTS, World
-from tests.kit.stores import MemoryPoison
 from tributary.contacts.reading import read_contact_by_id
 from tributary.contacts.versions import micros
-from tributary.errors import StoreUnavailable, Unexpected
 from tributary.events import Event
 from tributary.identity.identifiers import Identifier
-from tributary.identity.resolver import Outcome
-from tributary.identity.service import Resolve
-from tributary.log_codec import unpack
 
 
 def test_a_hundred_events_of_one_person_are_read_in_two_calls_and_written_in_one() -> None:
@@ -57,7 +48,7 @@ def test_people_who_come_and_merge_within_a_batch_are_written_once() -> None:
     counts = world.take(
         identify(user_id="1", received_at=later(0)),
         track(properties={"email": "ana@quay.example"}, received_at=later(1)),
-        track(user_id="1", properties={"email": "ana@quay.example"}, received_at=later(2)),
+        track(user_id="1", context={"traits": {"email": "ana@quay.example"}}, received_at=later(2)),
     ).counts
     assert world.contacts.calls["commit"] == 1
     assert (counts["created"], counts["attached"], counts["resolved"]) == (1, 2, 3)
@@ -123,7 +114,7 @@ def test_a_loser_of_many_rows_is_moved_in_several_transactions() -> None:
     world = World()
     world.take_each(*[track(user_id="1", anonymous_id=f"b-{number}") for number in range(60)])
     world.take_each(*[track(properties={"email": "ana@quay.example"}, anonymous_id=f"c-{number}") for number in range(70)])
-    world.take(track(user_id="1", properties={"email": "ana@quay.example"}))
+    world.take(track(user_id="1", context={"traits": {"email": "ana@quay.example"}}))
     assert {len(person) for person in world.partition()} == {132}
 
 
@@ -149,52 +140,3 @@ def test_a_merged_contact_is_as_old_as_the_older_of_both() -> None:
     )
     assert world.the("user", "1").id == DIGESTS.of(Identifier("user", "1"))
     assert world.the("user", "1").created == micros(later(0))
-
-
-class Faulty:
-    """A resolver that falls over some events."""
-
-    def __init__(self, faulty: set[str], error: type[Exception] = TypeError) -> None:
-        self.faulty = faulty
-        self.error = error
-        self.resolved: list[str] = []
-
-    def resolve(self, events: Sequence[Event]) -> Outcome:
-        if any(event.message_id in self.faulty for event in events):
-            raise self.error("ana@quay.example is not what it should be")
-        self.resolved += [event.message_id for event in events]
-        outcome = Outcome()
-        outcome.counts["resolved"] += len(events)
-        return outcome
-
-
-def _service(faulty: Faulty, poison: MemoryPoison) -> Resolve:
-    stand_in: Any = faulty
-    return Resolve(resolver=stand_in, poison=poison)
-
-
-def test_an_event_that_meets_a_fault_of_ours_is_set_aside_and_the_rest_goes_on() -> None:
-    faulty, poison = Faulty({"bad"}), MemoryPoison()
-    events = [track(user_id="1", message_id="good"), track(user_id="2", message_id="bad"), track(user_id="3", message_id="fine")]
-    counts = _service(faulty, poison).handle(events)
-    assert faulty.resolved == ["good", "fine"]
-    assert (counts["resolved"], counts["set_aside"]) == (2, 1)
-    (row,) = poison.rows.values()
-    assert (row.place, row.key) == ("resolve", "user#2|event#src_shop#bad")
-    assert row.code.startswith("unexpected: TypeError at test_resolving.py:")
-    assert unpack(row.body) == events[1]
-
-
-def test_a_fault_that_every_event_meets_waits_for_the_next_deploy_and_tells_nothing_personal() -> None:
-    poison = MemoryPoison()
-    with pytest.raises(Unexpected) as raised:
-        _service(Faulty({"a", "b"}), poison).handle([track(message_id="a"), track(message_id="b")])
-    assert poison.rows == {}
-    assert "ana@" not in str(raised.value)
-
-
-def test_a_store_that_fails_gives_the_whole_batch_back() -> None:
-    poison = MemoryPoison()
-    with pytest.raises(StoreUnavailable):
-        _service(Faulty({"a"}, StoreUnavailable), poison).handle([track(message_id="a"), track(message_id="b")])
-    assert poison.rows == {}

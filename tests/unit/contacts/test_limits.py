@@ -53,7 +53,9 @@ def test_an_alias_may_join_two_user_ids_and_no_third_comes_in_by_the_way() -> No
 def test_what_two_contacts_already_have_is_no_growth() -> None:
     """Two user ids on one side, by an alias, and an email on the other: nothing becomes more than it was."""
     world = World(IdentityRules())
-    world.take_each(alias("1", user_id="2"), track(properties={"email": "ana@quay.example"}), track(user_id="1", properties={"email": "ana@quay.example"}))
+    world.take_each(
+        alias("1", user_id="2"), track(properties={"email": "ana@quay.example"}), track(user_id="1", context={"traits": {"email": "ana@quay.example"}})
+    )
     assert len(world.partition()) == 1
 
 
@@ -114,7 +116,7 @@ def test_a_shop_can_set_its_own_limits_priority_and_blocked_values() -> None:
     world.take_each(identify(user_id="1", traits={"email": "ana@quay.example"}), identify(user_id="2", traits={"email": "ben@quay.example"}))
     world.take(identify(user_id="2", traits={"email": "ana@quay.example", "plan": "crew"}))
     assert world.the("email", "ana@quay.example").profile.custom_fields() == {"plan": "crew"}, "the email stays, the user id goes"
-    world.take_each(track(user_id="7", properties={"email": "Till@quay.example"}), track(user_id="8", properties={"email": "till@quay.example"}))
+    world.take_each(identify(user_id="7", traits={"email": "Till@quay.example"}), identify(user_id="8", traits={"email": "till@quay.example"}))
     assert world.contact("email", "till@quay.example") is None
 
 

@@ -15,12 +15,12 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+from tributary.contacts.plan import Named, Node, Plan, Pointer, Read
 from tributary.contacts.rows import Root, decode, decode_pointer, pointer_key, root_key
 from tributary.contacts.settling import Settling
 from tributary.errors import StoreUnavailable, WriteConflict
 from tributary.events import Event, Group, Identify
 from tributary.identity.digests import Digests
-from tributary.identity.plan import Named, Node, Plan, Pointer, Read
 from tributary.identity.rules import IdentityRules
 from tributary.ports import ContactStore, EventLog, Suppressions, WriteRow
 
