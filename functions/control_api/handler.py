@@ -34,7 +34,9 @@ def router() -> Router:
     env = ControlEnv.read(os.environ)
     dynamodb = aws.dynamodb_for_caller
     api = ControlApi(
-        operator=Operator(rows=DynamoRows(dynamodb, env.config_table), secrets=SsmSecretStore(aws.ssm, env.secrets_prefix), kinds=known_destinations()),
+        operator=Operator(
+            rows=DynamoRows(dynamodb, env.config_table), secrets=SsmSecretStore(aws.ssm_for_caller, env.secrets_prefix), kinds=known_destinations()
+        ),
         recent=RecentEvents(DynamoFeed(dynamodb, env.events_table), DynamoEventLog(dynamodb, env.events_table)),
         parking=DynamoParking(dynamodb, env.config_table),
         shadow=DynamoShadowStore(dynamodb, env.events_table),

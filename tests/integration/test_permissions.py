@@ -106,7 +106,7 @@ def shop(number: int) -> dict[str, Any]:
                 "timestamp": stamp,
                 "anonymousId": f"b-{number}",
             },
-            {"type": "track", "event": "Booked", "messageId": f"{number}-4", "properties": {"email": f"q{number}@harbour.example"}, **base},
+            {"type": "track", "event": "Booked", "messageId": f"{number}-4", "context": {"traits": {"email": f"q{number}@harbour.example"}}, **base},
             {"type": "group", "groupId": "g", "messageId": f"{number}-5", **base},
             {"type": "alias", "previousId": f"old-{number}", "messageId": f"{number}-6", **base},
             {"type": "track", "messageId": f"{number}-7", **base},

@@ -24,7 +24,9 @@ class Account(_Row, frozen=True, kw_only=True):
     time_zone: str = "UTC"
     reporting_currency: str = "USD"
     alert_email: str = ""
+    """Kept for the alerts that are yet to come; the alarms of the stack go to its parameter `AlarmEmail`."""
     report_defaults: dict[str, Any] = {}
+    """Kept, as the reporting currency is, for the reports that are yet to come."""
 
 
 class Source(_Row, frozen=True, kw_only=True):

@@ -46,5 +46,10 @@ def dynamodb_for_caller() -> DynamoDBClient:
 
 
 @cache
+def ssm_for_caller() -> SSMClient:
+    return boto3.client("ssm", config=CALLER_CONFIG)
+
+
+@cache
 def sqs_for_caller() -> SQSClient:
     return boto3.client("sqs", config=CALLER_CONFIG)

@@ -129,8 +129,8 @@ def identifiers_of(event: Event, default_region: str = DEFAULT_REGION) -> list[I
 def link_of(event: Event, default_region: str = DEFAULT_REGION) -> Link:
     """The identifiers that the event names as one person's, and how strongly.
 
-    The email among the properties of a user's event is not read, for it may be another's (an invited friend's, a gift's); where no user is named, it is read. An
-    alias names its two ids; what `previousId` is cannot be told, so it is read both as a user id and as an anonymous id. An event that has nothing but a
+    The email among the properties of a user's event is not read, for it may be another's (an invited friend's, a gift's); where no user is named, it is read.
+    An alias names its two ids; what `previousId` is cannot be told, so it is read both as a user id and as an anonymous id. An event that has nothing but a
     browser's id names that alone, whatever further anonymous ids it lists: until somebody identifies it, it has no row in which the others could stand.
     """
     named = {
