@@ -17,7 +17,7 @@ from tests.kit.builders import NOON
 from tests.kit.config import KINDS, MemoryRows, MemorySecrets, MovingClock, RowKeys
 from tests.kit.moto import create_table
 from tributary.access import KeyStore, hash_key
-from tributary.adapters.config_store import DynamoConnections, DynamoKeyStore, DynamoSources
+from tributary.adapters.config_store import DynamoConnections, DynamoKeyStore
 from tributary.adapters.settings_store import DynamoRows, SsmSecretStore
 from tributary.drafts import ConnectionChange, KeyRotation, NewConnection, NewKey, NewSource, SourceChange
 from tributary.errors import CredentialMissing, StoreUnavailable
@@ -153,10 +153,6 @@ def test_the_pipeline_reads_what_the_operator_writes(dynamodb: DynamoDBClient) -
     assert keys.find(hash_key(key.secret)) == key.key
     assert keys.find(hash_key("wk_other")) is None
     assert DynamoConnections(lambda: dynamodb, TABLE).all() == (connection.value,)
-    sources = DynamoSources(lambda: dynamodb, TABLE)
-    assert sources.all() == [source.source.value]
-    assert sources.get(source.source.value.id) == source.source.value
-    assert sources.get("src_none") is None
     operator.update_source(source.source.value.id, SourceChange(enabled=False))
     found = keys.find(hash_key(source.write_key))
     assert found is not None
@@ -190,12 +186,11 @@ def test_connections_are_asked_for_once_in_thirty_seconds(dynamodb: DynamoDBClie
 
 
 def test_the_row_of_a_newer_version_is_still_read(dynamodb: DynamoDBClient) -> None:
-    DynamoRows(lambda: dynamodb, TABLE).commit(
-        [PutRow("source", "src_1", '{"id":"src_1","label":"Shop","created_at":"2026-03-04T12:00:00Z","colour":"blue"}', 0)]
-    )
-    found = DynamoSources(lambda: dynamodb, TABLE).get("src_1")
-    assert found is not None
-    assert found.label == "Shop"
+    rows = DynamoRows(lambda: dynamodb, TABLE)
+    rows.commit([PutRow("source", "src_1", '{"id":"src_1","label":"Shop","created_at":"2026-03-04T12:00:00Z","colour":"blue"}', 0)])
+    rows.commit([PutRow("connection", "con_1", '{"id":"con_1","type":"kissmetrics","label":"Main","created_at":"2026-03-04T12:00:00Z","lane":"fast"}', 0)])
+    assert Operator(rows=rows, secrets=MemorySecrets(), kinds=KINDS).source("src_1").value.label == "Shop"
+    assert DynamoConnections(lambda: dynamodb, TABLE).all()[0].label == "Main"
 
 
 def test_what_aws_refuses_is_an_error_of_ours(dynamodb: DynamoDBClient, ssm: SSMClient) -> None:

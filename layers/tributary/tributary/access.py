@@ -133,14 +133,6 @@ class CachedKeys:
         self._known: OrderedDict[str, tuple[float, Key]] = OrderedDict()
         self._unknown: OrderedDict[str, tuple[float, None]] = OrderedDict()
 
-    def find(self, key: str) -> Key | None:
-        """The key's row if it is usable (known, not revoked, not expired, its source enabled), else None; at most 30 s old. Raises `StoreUnavailable`."""
-        return self._usable(self.row(key))
-
-    def find_fresh(self, key: str) -> Key | None:
-        """As `find`, asked of the store."""
-        return self._usable(self.row(key, fresh=True))
-
     def row(self, key: str, *, fresh: bool = False) -> Key | None:
         """The key's row whatever it is worth; `state_of` says that."""
         if not 0 < len(key) <= MAX_KEY_LENGTH:
@@ -162,9 +154,6 @@ class CachedKeys:
             self._known[key_hash] = (asked_at, found)
             _trim(self._known)
         return found
-
-    def _usable(self, row: Key | None) -> Key | None:
-        return row if state_of(row, self._now()) is KeyState.USABLE else None
 
 
 class Access:

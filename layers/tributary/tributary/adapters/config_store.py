@@ -1,4 +1,4 @@
-"""Reading CONFIG in the hot path: keys, connections, sources. Writing it is `adapters/settings_store.py`.
+"""Reading CONFIG in the hot path: keys, connections. Writing it is `adapters/settings_store.py`.
 
 A settings row keeps its struct as JSON in the attribute `data`, beside plain attributes for conditions (`version`). Fields of a newer version are ignored.
 """
@@ -6,26 +6,23 @@ A settings row keeps its struct as JSON in the attribute `data`, beside plain at
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Final
 
 import msgspec
-from botocore.exceptions import BotoCoreError, ClientError
 
-from tributary.errors import StoreUnavailable
-from tributary.settings import Connection, Key, Source
+from tributary.adapters import dynamo
+from tributary.settings import Connection, Key
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
+_STORE: Final = "CONFIG"
 CACHE_SECONDS: Final = 30
 """How old a connection may be: a paused or disabled one stops receiving within it."""
 
-Row = TypeVar("Row", Key, Connection, Source)
-
 _keys: Final = msgspec.json.Decoder(Key)
 _connections: Final = msgspec.json.Decoder(Connection)
-_sources: Final = msgspec.json.Decoder(Source)
 
 
 class DynamoKeyStore:
@@ -36,7 +33,9 @@ class DynamoKeyStore:
         self._table = table
 
     def find(self, key_hash: str) -> Key | None:
-        return _get(self._client(), self._table, f"key#{key_hash}", "key", _keys)
+        key = dynamo.key(f"key#{key_hash}", "key")
+        item = dynamo.ask(lambda: self._client().get_item(TableName=self._table, Key=key, ConsistentRead=True), _STORE).get("Item")
+        return None if item is None else _keys.decode(item["data"]["S"])
 
 
 class DynamoConnections:
@@ -54,48 +53,6 @@ class DynamoConnections:
     def all(self) -> Sequence[Connection]:
         if self._kept is None or self._monotonic() - self._kept[0] >= self._seconds:
             asked_at = self._monotonic()
-            self._kept = (asked_at, tuple(_query(self._client(), self._table, "connection", _connections)))
+            rows = dynamo.query(self._client(), self._table, "connection", store=_STORE, ConsistentRead=True)
+            self._kept = (asked_at, tuple(_connections.decode(row["data"]["S"]) for row in rows))
         return self._kept[1]
-
-
-class DynamoSources:
-    """Sources, uncached."""
-
-    def __init__(self, client: Callable[[], DynamoDBClient], table: str) -> None:
-        self._client = client
-        self._table = table
-
-    def get(self, source: str) -> Source | None:
-        """One source, enabled or not."""
-        return _get(self._client(), self._table, "source", source, _sources)
-
-    def all(self) -> list[Source]:
-        """Every source, enabled or not, by id."""
-        return list(_query(self._client(), self._table, "source", _sources))
-
-
-def _get(client: DynamoDBClient, table: str, pk: str, sk: str, decoder: msgspec.json.Decoder[Row]) -> Row | None:
-    try:
-        item = client.get_item(TableName=table, Key={"pk": {"S": pk}, "sk": {"S": sk}}, ConsistentRead=True).get("Item")
-    except (BotoCoreError, ClientError) as error:
-        raise StoreUnavailable(f"CONFIG could not be read: {type(error).__name__}") from error
-    return None if item is None else _decode(item, decoder)
-
-
-def _query(client: DynamoDBClient, table: str, pk: str, decoder: msgspec.json.Decoder[Row]) -> Iterator[Row]:
-    start: dict[str, Any] | None = None
-    while True:
-        more: dict[str, Any] = {} if start is None else {"ExclusiveStartKey": start}
-        try:
-            page = client.query(TableName=table, KeyConditionExpression="pk = :pk", ExpressionAttributeValues={":pk": {"S": pk}}, ConsistentRead=True, **more)
-        except (BotoCoreError, ClientError) as error:
-            raise StoreUnavailable(f"CONFIG could not be read: {type(error).__name__}") from error
-        for item in page["Items"]:
-            yield _decode(item, decoder)
-        start = page.get("LastEvaluatedKey")
-        if start is None:
-            return
-
-
-def _decode(item: dict[str, Any], decoder: msgspec.json.Decoder[Row]) -> Row:
-    return decoder.decode(item["data"]["S"])

@@ -14,13 +14,14 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from botocore.exceptions import BotoCoreError, ClientError
 
 from tributary import log_codec
-from tributary.errors import StoreUnavailable
+from tributary.adapters import dynamo
 from tributary.events import Event
 from tributary.ports import Put
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
+_STORE: Final = "the log"
 _THREADS: Final = 8
 """One event's put is some milliseconds of waiting; the function has a third of a core."""
 
@@ -57,8 +58,7 @@ class DynamoEventLog:
         pk, sk = log_codec.key_of(event)
         stamp, digest = _stamp(event), log_codec.content_digest(event)
         item: dict[str, Any] = {
-            "pk": {"S": pk},
-            "sk": {"S": sk},
+            **dynamo.key(pk, sk),
             "p": {"B": log_codec.pack(event)},
             "d": {"B": digest},
             "r": {"S": stamp},
@@ -77,37 +77,23 @@ class DynamoEventLog:
             )
         except ClientError as error:
             if error.response["Error"]["Code"] != "ConditionalCheckFailedException":
-                raise StoreUnavailable(f"the log refused a put: {error.response['Error']['Code']}") from error
+                raise dynamo.unavailable(error, _STORE) from error
             return _compared(cast("Mapping[str, Any] | None", error.response.get("Item")), (stamp, batch), digest)
         except BotoCoreError as error:
-            raise StoreUnavailable(f"the log did not answer: {type(error).__name__}") from error
+            raise dynamo.unavailable(error, _STORE) from error
         return Put.NEW
 
     def of(self, identifier: str) -> Iterator[Event]:
-        pages = (
-            self._client()
-            .get_paginator("query")
-            .paginate(
-                TableName=self._table,
-                KeyConditionExpression="pk = :pk AND begins_with(sk, :event)",
-                ExpressionAttributeValues={":pk": {"S": identifier}, ":event": {"S": log_codec.SORT_KEY_PREFIX}},
-                ProjectionExpression="p",
-                ConsistentRead=True,
-            )
+        events = {":event": {"S": log_codec.SORT_KEY_PREFIX}}
+        rows = dynamo.query(
+            self._client(), self._table, identifier, store=_STORE, where="begins_with(sk, :event)", values=events, ProjectionExpression="p", ConsistentRead=True
         )
-        try:
-            for page in pages:
-                for item in page["Items"]:
-                    yield log_codec.unpack(item["p"]["B"])
-        except (BotoCoreError, ClientError) as error:
-            raise StoreUnavailable(f"the log did not answer: {type(error).__name__}") from error
+        for item in rows:
+            yield log_codec.unpack(item["p"]["B"])
 
     def get(self, identifier: str, source: str, message_id: str) -> Event | None:
-        key = {"pk": {"S": identifier}, "sk": {"S": f"{log_codec.SORT_KEY_PREFIX}{source}#{message_id}"}}
-        try:
-            item = self._client().get_item(TableName=self._table, Key=key, ProjectionExpression="p").get("Item")
-        except (BotoCoreError, ClientError) as error:
-            raise StoreUnavailable(f"the log did not answer: {type(error).__name__}") from error
+        key = dynamo.key(identifier, f"{log_codec.SORT_KEY_PREFIX}{source}#{message_id}")
+        item = dynamo.ask(lambda: self._client().get_item(TableName=self._table, Key=key, ProjectionExpression="p"), _STORE).get("Item")
         return log_codec.unpack(item["p"]["B"]) if item else None
 
 

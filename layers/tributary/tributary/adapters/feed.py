@@ -9,18 +9,19 @@ import base64
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
-from botocore.exceptions import BotoCoreError, ClientError
 
-from tributary.errors import StoreUnavailable
+from tributary.adapters import dynamo
 from tributary.log_codec import SORT_KEY_PREFIX
 from tributary.ports import FeedEntry, FeedStatus
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
+_STORE: Final = "the list of recent events"
 KEPT: Final = timedelta(days=7)
 _LINES_A_ROW: Final = 500
 _BYTES_A_ROW: Final = 300_000
@@ -58,15 +59,11 @@ class DynamoFeed:
             first = part[0]
             lines = msgspec.json.encode([_line(entry) for entry in part])
             item: dict[str, Any] = {
-                "pk": {"S": _partition(first.source, first.received_at)},
-                "sk": {"S": f"{_text(first.received_at)}#{batch_id}#{start}"},
+                **dynamo.key(_partition(first.source, first.received_at), f"{_text(first.received_at)}#{batch_id}#{start}"),
                 "n": {"B": zlib.compress(lines, 6)},
                 "ttl": {"N": str(int((first.received_at + KEPT).timestamp()))},
             }
-            try:
-                self._client().put_item(TableName=self._table, Item=item)
-            except (BotoCoreError, ClientError) as error:
-                raise StoreUnavailable(f"the list of recent events refused a row: {type(error).__name__}") from error
+            dynamo.ask(partial(self._client().put_item, TableName=self._table, Item=item), _STORE)
 
     def read(
         self, *, source: str, since: datetime, until: datetime, type: str | None, status: FeedStatus | None, limit: int, cursor: str | None
@@ -95,19 +92,8 @@ class DynamoFeed:
             hour -= _HOUR
 
     def _rows(self, source: str, hour: datetime, until_row: str | None) -> Iterator[dict[str, Any]]:
-        condition, values = "pk = :pk", {":pk": {"S": _partition(source, hour)}}
-        if until_row is not None:
-            condition, values = "pk = :pk AND sk <= :row", {**values, ":row": {"S": until_row}}
-        pages = (
-            self._client()
-            .get_paginator("query")
-            .paginate(TableName=self._table, KeyConditionExpression=condition, ExpressionAttributeValues=values, ScanIndexForward=False)
-        )
-        try:
-            for page in pages:
-                yield from page["Items"]
-        except (BotoCoreError, ClientError) as error:
-            raise StoreUnavailable(f"the list of recent events did not answer: {type(error).__name__}") from error
+        where, values = ("sk <= :row", {":row": {"S": until_row}}) if until_row is not None else ("", None)
+        return dynamo.query(self._client(), self._table, _partition(source, hour), store=_STORE, where=where, values=values, ScanIndexForward=False)
 
 
 def _rows_of(entries: Sequence[FeedEntry]) -> Iterator[tuple[int, Sequence[FeedEntry]]]:

@@ -5,11 +5,9 @@ from __future__ import annotations
 import zlib
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from botocore.exceptions import BotoCoreError, ClientError
-
-from tributary.errors import StoreUnavailable
+from tributary.adapters import dynamo
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -26,16 +24,10 @@ class DynamoPoisonRecords:
         self._now = now
 
     def park(self, place: str, key: str, code: str, body: bytes = b"") -> None:
-        try:
-            self._client().put_item(
-                TableName=self._table,
-                Item={
-                    "pk": {"S": PREFIX + place},
-                    "sk": {"S": key},
-                    "code": {"S": code},
-                    "at": {"S": self._now().isoformat()},
-                    "body": {"B": zlib.compress(body)},
-                },
-            )
-        except (BotoCoreError, ClientError) as error:
-            raise StoreUnavailable(f"a record of {place} could not be set aside: {type(error).__name__}") from error
+        item: dict[str, Any] = {
+            **dynamo.key(PREFIX + place, key),
+            "code": {"S": code},
+            "at": {"S": self._now().isoformat()},
+            "body": {"B": zlib.compress(body)},
+        }
+        dynamo.ask(lambda: self._client().put_item(TableName=self._table, Item=item), "the place for what can never succeed")
