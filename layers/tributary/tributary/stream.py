@@ -26,11 +26,12 @@ class StreamReader:
     poison: PoisonRecords
 
     def read(self, records: Sequence[Mapping[str, Any]]) -> Counter[str]:
-        """`records`: as Lambda brings them. Counts as `take` does, and `records`, `unreadable`, `set_aside`. Raises `RetryError`: the batch comes again."""
+        """`records`: as Lambda brings them. Counts as `take` does, and `records` and `set_aside`, which an alarm watches. Raises `RetryError`: the batch comes
+        again."""
         events, unreadable = events_of_stream(records)
         for key in unreadable:
             self.poison.park(self.name, key, "unreadable_message")
-        counts = Counter(records=len(records), unreadable=len(unreadable), set_aside=0)
+        counts = Counter(records=len(records), set_aside=len(unreadable))
         counts.update(self._take(events))
         return counts
 

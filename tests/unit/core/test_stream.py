@@ -46,14 +46,14 @@ def test_a_batch_is_taken_at_once() -> None:
     work = Work(set())
     counts = read(work, MemoryPoison(), record_of(track(message_id="a")), record_of(track(message_id="b")))
     assert work.taken == ["a", "b"]
-    assert counts == {"records": 2, "done": 2, "unreadable": 0, "set_aside": 0}
+    assert counts == {"records": 2, "done": 2, "set_aside": 0}
 
 
 def test_a_record_that_cannot_be_read_is_set_aside_and_the_rest_goes_on() -> None:
     work, poison = Work(set()), MemoryPoison()
     counts = read(work, poison, record_of(track(user_id="1", message_id="bad"), b"!!"), record_of(track(message_id="good")))
     assert work.taken == ["good"]
-    assert counts["unreadable"] == 1
+    assert counts["set_aside"] == 1
     assert [(row.place, row.key, row.code) for row in poison.rows.values()] == [("fan_out", "user#1|event#src_shop#bad", "unreadable_message")]
 
 

@@ -72,7 +72,7 @@ class Outcome:
     failed: list[str] = field(default_factory=list)
     """Ids of the queue messages to hand back."""
     counts: Counter[str] = field(default_factory=Counter)
-    """Events by what became of them: recorded, repeated, changed, rejected, suppressed, too_old; messages: unreadable, retried."""
+    """Events by what became of them: recorded, repeated, changed, rejected, suppressed, too_old; messages: set_aside, retried."""
 
 
 class Record:
@@ -111,7 +111,7 @@ class Record:
     def _set_aside(self, message_id: str, body: str, outcome: Outcome) -> None:
         try:
             self._poison.park("record", message_id, "unreadable_message", body.encode(errors="surrogatepass"))
-            outcome.counts["unreadable"] += 1
+            outcome.counts["set_aside"] += 1
         except RetryError:
             _hand_back(message_id, outcome)
 
