@@ -90,6 +90,13 @@ def test_a_browser_may_ask_first_and_then_post_text_with_credentials(deployed: D
     deployed.kissmetrics.until([visitor], 1)
 
 
+@pytest.mark.parametrize("method", ["GET", "PUT", "DELETE"])
+def test_another_method_is_refused_by_us_and_not_by_the_gateway(deployed: Deployed, method: str) -> None:
+    answer = deployed.client.request(method, "/v1/track", headers={"origin": "https://tea.example"})
+    assert (answer.status_code, answer.json()["code"]) == (405, "method_not_allowed")
+    assert answer.headers["access-control-allow-origin"] == "https://tea.example"
+
+
 def test_a_pixel_in_an_email_counts_and_is_a_picture_even_when_it_is_wrong(deployed: Deployed) -> None:
     user = unique("user")
     event = {"writeKey": deployed.stack.write_key, "userId": user, "event": "Email Opened", "properties": {"letter": "april"}}

@@ -75,11 +75,14 @@ def test_a_preflight_is_answered() -> None:
 
 
 @pytest.mark.parametrize(
-    ("method", "call", "status"), [("POST", "settings", 404), ("POST", "", 404), ("POST", "batch/x", 404), ("GET", "track", 405), ("PUT", "track", 405)]
+    ("method", "call", "status"),
+    [("POST", "settings", 404), ("POST", "", 404), ("POST", "batch/x", 404), *[(method, "track", 405) for method in ("GET", "PUT", "PATCH", "DELETE", "HEAD")]],
 )
 def test_other_calls_are_refused_in_words(method: str, call: str, status: int) -> None:
-    outcome = IntakeBench().handle(Request(method=method, path=f"/v1/{call}", query="", headers=basic(WRITE_KEY), body=b"{}", received_at=NOON, ip=None))
+    headers = {**basic(WRITE_KEY), "origin": "https://shop.example"}
+    outcome = IntakeBench().handle(Request(method=method, path=f"/v1/{call}", query="", headers=headers, body=b"{}", received_at=NOON, ip=None))
     assert outcome.answer.status == status
+    assert outcome.answer.headers["access-control-allow-origin"] == "https://shop.example"
     assert {"success", "code", "message", "error"} <= json.loads(outcome.answer.body).keys()
 
 
