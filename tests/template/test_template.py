@@ -334,6 +334,11 @@ def test_an_ingest_queue_that_stands_still_raises_an_alarm() -> None:
     assert watched("AWS/SQS", "ApproximateAgeOfOldestMessage") == [[("QueueName", {"Fn::GetAtt": ["IngestQueue", "QueueName"]})]]
 
 
+def test_a_forwarder_that_does_nothing_but_crash_raises_an_alarm_before_its_dead_letters_do() -> None:
+    forwarders = [name for name, function in FUNCTIONS.items() if folder_of(function).startswith("forward_")]
+    assert watched("AWS/Lambda", "Errors") == [[("FunctionName", {"Ref": name})] for name in forwarders]
+
+
 def test_an_api_that_fails_raises_an_alarm() -> None:
     assert watched("AWS/ApiGateway", "5xx") == [[("ApiId", {"Ref": "Api"})]]
 
