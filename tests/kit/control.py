@@ -48,7 +48,7 @@ class ControlBench(Bench):
         self.parking = MemoryParking()
         self.shadow = MemoryShadowStore()
         self.api = ControlApi(operator=self.operator, recent=RecentEvents(self.feed, self.log), parking=self.parking, shadow=self.shadow, now=self.clock.now)
-        access = Access(CachedKeys(RowKeys(self.rows), self.clock.monotonic, now=self.clock.now), now=self.clock.now)
+        access = Access(CachedKeys(RowKeys(self.rows), self.clock.monotonic), now=self.clock.now)
         self.router = Router(self.api.routes(), access, monotonic=self.clock.monotonic)
         self.key = self.new_key("*")
         self.said: list[Said] = []

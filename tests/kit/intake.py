@@ -61,7 +61,7 @@ class IntakeBench:
         self.keys.add(WRITE_KEY, write_key_row())
         self.queue = MemoryQueue()
         self.intake = Intake(
-            keys=CachedKeys(self.keys, self.clock.monotonic, now=self.clock.now),
+            keys=CachedKeys(self.keys, self.clock.monotonic),
             queue=self.queue,
             rate=EventRate(per_second, self.clock.monotonic),
             accept_unknown=accept_unknown,

@@ -123,12 +123,9 @@ def _utc_now() -> datetime:
 class CachedKeys:
     """The store behind a bounded cache; answers that a key is unknown are cached too."""
 
-    def __init__(
-        self, store: KeyStore, monotonic: Callable[[], float] = time.monotonic, *, now: Callable[[], datetime] = _utc_now, seconds: float = CACHE_SECONDS
-    ) -> None:
+    def __init__(self, store: KeyStore, monotonic: Callable[[], float] = time.monotonic, *, seconds: float = CACHE_SECONDS) -> None:
         self._store = store
         self._monotonic = monotonic
-        self._now = now
         self._seconds = seconds
         self._known: OrderedDict[str, tuple[float, Key]] = OrderedDict()
         self._unknown: OrderedDict[str, tuple[float, None]] = OrderedDict()

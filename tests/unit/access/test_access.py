@@ -36,7 +36,7 @@ class Door:
     def __init__(self) -> None:
         self.clock = MovingClock()
         self.store = MemoryKeys()
-        self.cached = CachedKeys(self.store, self.clock.monotonic, now=self.clock.now)
+        self.cached = CachedKeys(self.store, self.clock.monotonic)
         self.access = Access(self.cached, now=self.clock.now)
 
 
@@ -152,7 +152,7 @@ def test_a_key_expires_on_time_even_if_it_is_cached() -> None:
     door = Door()
     door.store.add(API_KEY, api_key(expires_at=NOON + timedelta(seconds=10)))
     door.clock.move(9)
-    door.access.authenticate(BEARER)
+    door.access.authenticate({"x-api-key": API_KEY})
     door.clock.move(1)
     with pytest.raises(AccessRefused) as refused:
         door.access.authenticate({"x-api-key": API_KEY})
