@@ -5,7 +5,7 @@ A vendor is a table of routes (`Vendor.routes`); `Fake` puts beside it, for a te
     GET    /__requests   every request received, oldest first: {at, method, path, query: {name: [value]}, headers (lower-case),
                          body (inflated text; `body_base64` instead if not UTF-8), status (null where the connection was closed), applied}
     DELETE /__requests   forget them
-    POST   /__script     answers to give next, a list of {match?: {path}, status, headers, body, delay_s, drop: "before" | "after_apply"}; an empty list
+    POST   /__script     answers to give next, a list of {match?: {path?}, status, headers, body, delay_s, drop: "before" | "after_apply"}; an empty list
                          forgets those not used yet
     GET    /__script     those not used yet
     GET    /__state      what the vendor would have stored
@@ -98,14 +98,15 @@ class Outcome:
 
 
 class _Match(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    path: str
+    path: str = "*"
     """The whole path, or a pattern of it: `/api/*`."""
 
 
 class _Step(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     match: _Match | None = None
     status: Annotated[int, msgspec.Meta(ge=200, le=599)] | None = None
-    headers: dict[str, str] | None = None
+    headers: dict[str, str | int | float] | None = None
+    """A number as its text."""
     body: Any = None
     """Text as it is, anything else as JSON."""
     delay_s: Annotated[float, msgspec.Meta(ge=0, le=MAX_DELAY_SECONDS)] = 0
@@ -126,7 +127,7 @@ class _Step(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
             scripted = Answer(body=self.body.encode()) if isinstance(self.body, str) else Answer.json(self.body)
             answer = replace(answer, headers=scripted.headers, body=scripted.body)
         if self.headers is not None:
-            answer = replace(answer, headers={**answer.headers, **{name.lower(): value for name, value in self.headers.items()}})
+            answer = replace(answer, headers={**answer.headers, **{name.lower(): str(value) for name, value in self.headers.items()}})
         return answer
 
 

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from tributary.adapters.http import LARGEST_ANSWER, HttpVendor
 from tributary.destinations.encoding import encode_pairs
+from tributary.destinations.kissmetrics import parse_settings
 from tributary.errors import AnswerTooLarge, InvalidForVendor, SettingsInvalid, VendorUnavailable
 from tributary.ports import VendorRequest
 
@@ -158,7 +159,15 @@ def test_the_vendors_name_is_verified_and_compression_is_not_asked_for() -> None
 
 @pytest.mark.parametrize(
     "url",
-    ["http://vendor.example/", "http://localhost/", "http://127.0.0.1.vendor.example/", "ftp://vendor.example/", "vendor", "https://", "https://h:99999/"],
+    [
+        "http://vendor.example/",
+        "http://localhost.vendor.example/",
+        "http://127.0.0.1.vendor.example/",
+        "ftp://vendor.example/",
+        "vendor",
+        "https://",
+        "https://h:99999/",
+    ],
 )
 def test_only_https_is_spoken_except_to_this_machine(url: str) -> None:
     vendor, network, _ = made()
@@ -168,11 +177,38 @@ def test_only_https_is_spoken_except_to_this_machine(url: str) -> None:
     assert network.connected == []
 
 
-def test_a_fake_on_this_machine_is_spoken_to_in_plain_http() -> None:
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+def test_a_fake_on_this_machine_is_spoken_to_in_plain_http(host: str) -> None:
     vendor, network, _ = made([(0, YES)])
-    vendor.send(get(url="http://127.0.0.1:8123/e"), timeout=10)
-    assert network.connected[0][:2] == ("127.0.0.1", 8123)
+    vendor.send(get(url=f"http://{host}:8123/e"), timeout=10)
+    assert network.connected[0][1] == 8123
     assert network.written[0].startswith(b"GET /e HTTP/1.1\r\n")
+
+
+@pytest.mark.parametrize(
+    "endpoint",
+    [
+        *("https://trk.kissmetrics.io", "https://proxy.example:8443/km", "http://127.0.0.1:4010", "http://localhost:4010", "https://[2001:db8::1]/km"),
+        *(
+            "http://vendor.example",
+            "http://127.0.0.2",
+            "ftp://vendor.example",
+            "https://b\u00fccher.example",
+            "https://vendor.example/k\u00f6",
+            "https://h:99999",
+        ),
+    ],
+)
+def test_an_endpoint_that_can_be_saved_can_be_sent_to_and_no_other(endpoint: str) -> None:
+    vendor, network, _ = made([(0, YES)])
+    try:
+        settings = parse_settings({"apiKey": "shop-key", "endpoint": endpoint})
+    except SettingsInvalid:
+        with pytest.raises(SettingsInvalid):
+            vendor.send(get(url=f"{endpoint}/e"), timeout=10)
+    else:
+        vendor.send(get(url=f"{settings.endpoint}/e"), timeout=10)
+        assert len(network.connected) == 1
 
 
 def test_a_header_that_would_begin_another_is_refused_without_being_quoted() -> None:

@@ -142,6 +142,17 @@ def test_a_step_sets_headers_and_a_body_of_text_or_json(fake: Fake) -> None:
     assert send(fake, "PUT", "/things/cup").answer == Answer.json({"errors": ["id"]}, status=422)
 
 
+def test_a_number_in_a_header_is_its_text(fake: Fake) -> None:
+    script(fake, {"status": 429, "headers": {"Retry-After": 7, "X-Half": 0.5}})
+    assert send(fake, "PUT", "/things/cup").answer == Answer(status=429, headers={"retry-after": "7", "x-half": "0.5"})
+
+
+def test_an_empty_match_fits_every_path(fake: Fake) -> None:
+    script(fake, {"match": {}, "status": 500})
+    assert put(fake, "cup") == 500
+    assert put(fake, "cup") == 201
+
+
 def test_a_connection_dropped_before_leaves_nothing_at_the_vendor(fake: Fake) -> None:
     script(fake, {"drop": "before"})
     assert send(fake, "PUT", "/things/cup") == Outcome(answer=None)

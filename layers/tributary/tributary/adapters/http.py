@@ -13,13 +13,13 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from ssl import SSLContext
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 import httpcore
 import msgspec
 
+from tributary.destinations.addresses import parts_of
 from tributary.destinations.encoding import encode_pairs
-from tributary.errors import AnswerTooLarge, InvalidForVendor, SettingsInvalid, VendorUnavailable
+from tributary.errors import AnswerTooLarge, InvalidForVendor, VendorUnavailable
 from tributary.ports import VendorAnswer, VendorRequest
 
 LARGEST_ANSWER: Final = 64 * 1024
@@ -41,7 +41,7 @@ def addresses(host: str, port: int) -> list[str]:
 
 
 class HttpVendor:
-    """`Vendor` on HTTP/1.1, with connections kept open between messages. Plain http is for 127.0.0.1 alone. One of it serves many threads.
+    """`Vendor` on HTTP/1.1, with connections kept open between messages. Plain http is for this machine alone. One of it serves many threads.
 
     An answer with an error status and a long body is cut, as its status says all; a success that does not end within the limit is `AnswerTooLarge`.
     Only the look-up of a host's name is outside the time limit: the system's resolver has its own.
@@ -82,18 +82,11 @@ class HttpVendor:
 
 
 def _url(request: VendorRequest) -> httpcore.URL:
-    """The request's URL, to the byte. Raises `SettingsInvalid` for one that is not https (or http to this machine)."""
-    parts = urlsplit(request.url)
-    try:
-        host, port = parts.hostname or "", parts.port
-        query = "&".join(part for part in (parts.query, _query(request)) if part)
-        target = f"{parts.path or '/'}?{query}" if query else parts.path or "/"
-        encoded_host, encoded_target = host.encode("ascii"), target.encode("ascii")
-    except ValueError:
-        raise SettingsInvalid("the vendor's address is not a URL", field="endpoint") from None
-    if not host or not (parts.scheme == "https" or (parts.scheme == "http" and host == "127.0.0.1")):
-        raise SettingsInvalid("the vendor's address is not an https URL", field="endpoint")
-    return httpcore.URL(scheme=parts.scheme.encode(), host=encoded_host, port=port, target=encoded_target)
+    """The request's URL, to the byte. Raises `SettingsInvalid` for one that requests must not go to."""
+    parts = parts_of(request.url)
+    query = "&".join(part for part in (parts.query, _query(request)) if part)
+    target = f"{parts.path or '/'}?{query}" if query else parts.path or "/"
+    return httpcore.URL(scheme=parts.scheme.encode(), host=(parts.hostname or "").encode(), port=parts.port, target=target.encode("ascii"))
 
 
 def _query(request: VendorRequest) -> str:

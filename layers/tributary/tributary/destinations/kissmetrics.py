@@ -15,11 +15,11 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any, Final, Literal, TypeGuard
-from urllib.parse import urlsplit
 
 import msgspec
 
 from tributary.clock import Clock, SystemClock
+from tributary.destinations.addresses import parts_of
 from tributary.destinations.answers import check_status
 from tributary.destinations.encoding import encode_each, encode_remembered
 from tributary.destinations.values import amount, flatten_into, number_text, unix_seconds
@@ -51,8 +51,9 @@ _CONTROL_NAMES: Final = frozenset({"_k", "_p", "_n", "_t", "_d", "_p2", "_ip", "
 _NOT_A_PROPERTY: Final = _CONTROL_NAMES | {"", " "}
 _ORDER_COMPLETED: Final = re.compile(r"[ _]?completed[ _]?order|[ _]?order[ _]?completed[ _]?\Z", re.IGNORECASE | re.ASCII)
 _BECOME_SPACES: Final = str.maketrans(",:", "  ")
-_PLAIN_HTTP_HOSTS: Final = frozenset({"127.0.0.1", "localhost"})
 _SETTINGS: Final = ("apiKey", "prefixProperties", "trackCategorizedPages", "trackNamedPages", "endpoint", "keyCase")
+_MAY_BE_SOMEBODY: Final = frozenset({"test", "testing", "user", "example", "na"})
+"""Names, also before an @, that our own matching rather leaves alone, and that one person may have all the same: their alias is sent, as Segment sends it."""
 _FIT_FOR_A_LOG: Final = re.compile(r"(?!.*[0-9]{6})[A-Za-z0-9_ .$-]{1,80}")
 """Names of events and properties that cannot hold an email, a phone number or a card number."""
 
@@ -190,12 +191,12 @@ def _identify(event: Identify, settings: KissmetricsSettings) -> list[VendorRequ
 
 
 def _alias_of_both_ids(event: Identify, call: _Call, notes: list[str]) -> list[_Draft]:
-    """Ties the visitor to the person they turned out to be. Not where either id is one that many people share: nobody can take an alias back."""
+    """Ties the visitor to the person they turned out to be. Not where either id names nobody: nobody can take an alias back."""
     if not (_is_given(event.user_id) and _is_given(event.anonymous_id)):
         return []
     user, visitor = _identity(event.user_id, "userId"), _identity(event.anonymous_id, "anonymousId")
     for field_name, identity in (("userId", user), ("anonymousId", visitor)):
-        if is_blocked(identity):
+        if _names_nobody(identity):
             notes.append(f"no alias is sent: many people share this {field_name}")
             return []
     return [call.alias(visitor)]
@@ -222,7 +223,7 @@ def _alias(event: Alias, settings: KissmetricsSettings) -> list[VendorRequest]:
     if not (_is_given(previous) and _is_given(event.user_id)):
         return []
     for field_name, identity in ((previous_field, previous), ("userId", event.user_id)):
-        if is_blocked(_identity(identity, field_name)):
+        if _names_nobody(_identity(identity, field_name)):
             raise InvalidForVendor(f"many people share this {field_name}, and nobody can take an alias back", field=field_name)
     call = _call_by(previous, event, settings)
     return _requests(call, [call.alias(event.user_id)], settings)
@@ -358,9 +359,9 @@ def _products(listed: object, notes: list[str]) -> list[tuple[int, Mapping[str, 
 
 
 def _revenue(properties: Mapping[str, Any], *, or_total: bool) -> float | None:
-    """What is billed: `revenue`, or an order's `total` where `revenue` is absent, empty or zero; None if that is no number, or zero."""
+    """What is billed: `revenue`, or an order's `total` where `revenue` is absent, empty, zero or false; None if that is no number, or zero."""
     revenue = properties.get("revenue")
-    if or_total and (revenue is None or revenue in (0, "")):
+    if or_total and (revenue is None or revenue in (0, "", False)):
         revenue = properties.get("total")
     return None if revenue is None else amount(revenue) or None
 
@@ -380,6 +381,11 @@ def _identity(value: str, field_name: str) -> str:
     if len(value) > MAX_IDENTITY:
         raise InvalidForVendor(f"the {field_name} has {len(value)} characters, Kissmetrics takes {MAX_IDENTITY}", field=field_name)
     return value
+
+
+def _names_nobody(identity: str) -> bool:
+    """Whether programs send it for everybody whose id they lack: `guest`, `undefined`, zeros. An alias of it would make all of them one person."""
+    return is_blocked(identity) and identity.strip().lower().partition("@")[0] not in _MAY_BE_SOMEBODY
 
 
 def _is_given(text: object) -> TypeGuard[str]:
@@ -424,15 +430,7 @@ def _endpoint(value: object) -> str:
         return DEFAULT_ENDPOINT
     if not isinstance(value, str):
         raise SettingsInvalid("endpoint must be a URL", field="endpoint")
-    try:
-        url = urlsplit(value)
-        host, _ = url.hostname, url.port
-    except ValueError:
-        raise SettingsInvalid("endpoint is not a URL", field="endpoint") from None
-    if not host or value.split() != [value]:
-        raise SettingsInvalid("endpoint is not a URL with a host", field="endpoint")
-    if url.scheme != "https" and not (url.scheme == "http" and host in _PLAIN_HTTP_HOSTS):
-        raise SettingsInvalid("endpoint must be https", field="endpoint")
+    url = parts_of(value)
     if url.query or url.fragment or "?" in value or "#" in value or "@" in url.netloc:
         raise SettingsInvalid("endpoint must be a host and perhaps a path, without credentials, query or fragment", field="endpoint")
     return value.rstrip("/")
