@@ -38,7 +38,7 @@ def router() -> Router:
             rows=DynamoRows(dynamodb, env.config_table), secrets=SsmSecretStore(aws.ssm_for_caller, env.secrets_prefix), kinds=known_destinations()
         ),
         recent=RecentEvents(DynamoFeed(dynamodb, env.events_table), DynamoEventLog(dynamodb, env.events_table)),
-        parking=DynamoParking(dynamodb, env.config_table),
+        parking=DynamoParking(dynamodb, env.events_table),
         shadow=DynamoShadowStore(dynamodb, env.events_table),
         now=lambda: datetime.now(UTC),
     )

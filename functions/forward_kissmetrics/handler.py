@@ -42,7 +42,7 @@ def delivery() -> Delivery:
         suppressions=DynamoSuppressions(aws.dynamodb, env.config_table),
         digests=digests_from(secrets),
         attempts=DynamoAttempts(aws.dynamodb, env.config_table),
-        parking=DynamoParking(aws.dynamodb, env.config_table),
+        parking=DynamoParking(aws.dynamodb, env.events_table),
         poison=DynamoPoisonRecords(aws.dynamodb, env.events_table),
         shadow=DynamoShadowStore(aws.dynamodb, env.events_table),
         visibility=SqsVisibility(aws.sqs, env.queue_url),

@@ -119,6 +119,12 @@ def test_many_parked_deliveries_are_all_listed(parking: Parking) -> None:
     assert len(list(parking.of("con_1"))) == 400
 
 
+def test_an_event_key_that_holds_an_email_comes_back_whole(parking: Parking) -> None:
+    key = ("user#orla@harbour.example", "event#src_shop#m-1")
+    parking.park(replace(PARKED, event_key=key))
+    assert [one.event_key for one in parking.of("con_1")] == [key]
+
+
 # ---------------------------------------------------------------- shadow
 
 
@@ -182,6 +188,20 @@ def test_attempts_outlive_the_queue_shadows_last_a_week_and_parked_deliveries_wa
             "shadow": int((now + timedelta(days=7)).timestamp()),
             "parked": 0,
         }
+
+
+def test_what_stands_beside_the_log_is_not_taken_for_an_event_by_the_streams_readers() -> None:
+    with dynamodb_table() as client:
+        DynamoShadowStore(lambda: client, "table").keep("con_1", track(), [])
+        DynamoParking(lambda: client, "table").park(PARKED)
+        assert {item["sk"]["S"].split("#")[0] for item in client.scan(TableName="table")["Items"]} == {"shadow", "parked"}
+
+
+def test_parking_is_one_write() -> None:
+    with dynamodb_table() as client:
+        faults = Faults(client)
+        DynamoParking(lambda: client, "table").park(PARKED)
+        assert faults.calls == ["PutItem"]
 
 
 def test_attempts_of_a_dead_destination_are_spread_over_partitions() -> None:

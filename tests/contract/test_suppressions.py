@@ -51,6 +51,15 @@ def test_two_hundred_and_fifty_digests_are_three_calls_and_none_is_kept() -> Non
         assert suppressions.among(asked) == {f"{7:032x}"}
 
 
+def test_who_was_erased_a_moment_ago_is_found_although_a_replica_has_not_heard_of_it() -> None:
+    asked = {f"{number:032x}" for number in range(101)}
+    with dynamodb_table() as client:
+        for digest in asked:
+            client.put_item(TableName="table", Item={"pk": {"S": PREFIX + digest}, "sk": {"S": SORT_KEY}})
+        Faults(client).lag("BatchGetItem")
+        assert DynamoSuppressions(lambda: client, "table").among(asked) == asked
+
+
 def test_a_list_that_does_not_answer_lets_nobody_through() -> None:
     with dynamodb_table() as client:
         Faults(client).refuse("BatchGetItem", times=9)

@@ -205,7 +205,7 @@ def test_what_is_parked_is_shown_without_the_person(tributary: CommandLine) -> N
         attempts=2,
         last_status=400,
     )
-    DynamoParking(lambda: boto3.client("dynamodb"), "config").park(parked)
+    DynamoParking(lambda: boto3.client("dynamodb"), "events").park(parked)
     shown = tributary.run("parked", connection)
     assert "vendor_refused" in shown.out
     assert "orla" not in shown.out

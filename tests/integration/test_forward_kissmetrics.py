@@ -18,12 +18,15 @@ from moto.sqs.models import sqs_backends
 
 from tests.kit.builders import identify, track
 from tests.kit.deliveries import message_for
+from tests.kit.moto import Faults
 from tests.kit.pipeline import Pipeline, pipeline
 from tributary.adapters import aws
 from tributary.adapters.deliveries import DynamoAttempts, DynamoParking
 from tributary.adapters.queues import SqsQueue
 from tributary.errors import AnswerTooLarge, VendorUnavailable
 from tributary.events import Event
+from tributary.identity.digests import Digests
+from tributary.identity.identifiers import Identifier
 from tributary.ports import OutMessage, VendorAnswer, VendorRequest
 
 ROOT = Path(__file__).parents[2]
@@ -159,7 +162,7 @@ def test_what_is_refused_is_parked_with_the_shape_of_its_request_and_nothing_of_
     forwarder.vendor.script["orla-12"] = [400]
     forwarder.send(identify(user_id="orla-12", message_id="m-1", traits={"email": EMAIL, "plan": "crew", EMAIL: "mine"}), *orders("orla-12", "next"))
     assert forwarder.invoke() == []
-    (parked,) = DynamoParking(aws.dynamodb, "config").of("con_km")
+    (parked,) = DynamoParking(aws.dynamodb, "events").of("con_km")
     assert (parked.code, parked.last_status, parked.attempts) == ("vendor_refused", 400, 1)
     assert parked.request is not None
     assert (parked.request["method"], parked.request["host"], parked.request["path"]) == ("GET", "trk.kissmetrics.io", "/s")
@@ -167,6 +170,36 @@ def test_what_is_refused_is_parked_with_the_shape_of_its_request_and_nothing_of_
     assert EMAIL not in str(parked)
     assert API_KEY not in str(parked)
     assert forwarder.vendor.names()[-1] == "next"
+
+
+def test_a_parked_delivery_of_somebody_whose_id_is_an_email_leaves_no_trace_in_the_settings_table(forwarder: Forwarder) -> None:
+    forwarder.vendor.script[EMAIL] = [503, 400]
+    forwarder.send(track(user_id=EMAIL, message_id="m-1"))
+    assert forwarder.invoke() == ["m-1"]
+    assert EMAIL not in str(forwarder._stack.rows("config"))
+    forwarder.show_all()
+    assert forwarder.invoke() == []
+    (parked,) = DynamoParking(aws.dynamodb, "events").of("con_km")
+    assert parked.event_key == (f"user#{EMAIL}", "event#src_shop#m-1")
+    assert EMAIL not in str(forwarder._stack.rows("config"))
+
+
+def test_who_was_erased_a_moment_ago_is_sent_nothing_although_a_replica_has_not_heard_of_it(forwarder: Forwarder) -> None:
+    erased = Digests(b"k" * 32).of(Identifier("user", "orla-12"))
+    boto3.client("dynamodb").put_item(TableName="config", Item={"pk": {"S": f"suppressed#{erased}"}, "sk": {"S": "suppressed"}})
+    Faults(aws.dynamodb()).lag("BatchGetItem")
+    forwarder.send(*orders("orla-12", "one"), *orders("ulf-3", "two"))
+    assert forwarder.invoke() == []
+    assert forwarder.vendor.names() == ["two"]
+
+
+def test_a_connection_of_a_release_that_was_rolled_back_waits_and_the_others_go_on(forwarder: Forwarder) -> None:
+    _set_connection(id="con_new", type="tributary_of_tomorrow")
+    forwarder.send(*orders("ulf-3", "two"), connection="con_new")
+    forwarder.send(*orders("orla-12", "one"))
+    assert forwarder.invoke() == ["ulf-3-two"]
+    assert forwarder.vendor.names() == ["one"]
+    assert list(DynamoParking(aws.dynamodb, "events").of("con_new")) == []
 
 
 def test_a_message_that_is_not_ours_is_set_aside_with_its_body(forwarder: Forwarder) -> None:
@@ -197,7 +230,7 @@ def test_a_paused_connection_hands_back_and_sends_nothing(forwarder: Forwarder) 
 
 def _set_connection(**given: Any) -> None:
     data = {"id": "con_km", "type": "kissmetrics", "label": "Kissmetrics", "created_at": "2026-03-04T12:00:00Z", **given}
-    boto3.client("dynamodb").put_item(TableName="config", Item={"pk": {"S": "connection"}, "sk": {"S": "con_km"}, "data": {"S": json.dumps(data)}})
+    boto3.client("dynamodb").put_item(TableName="config", Item={"pk": {"S": "connection"}, "sk": {"S": data["id"]}, "data": {"S": json.dumps(data)}})
 
 
 # ---------------------------------------------------------------- what it says of itself
@@ -313,7 +346,7 @@ def test_a_call_of_aws_that_fails_or_whose_answer_is_lost_changes_nothing_in_the
     assert forwarder.left == 0
     first_times = list(dict.fromkeys(name for name in forwarder.vendor.names() if name != "three"))
     assert first_times == ["one", "two"]
-    assert [parked.message_id for parked in DynamoParking(aws.dynamodb, "config").of("con_km")] == ["finn-1-three"]
+    assert [parked.message_id for parked in DynamoParking(aws.dynamodb, "events").of("con_km")] == ["finn-1-three"]
     assert len({str(request) for request in forwarder.vendor.sent}) == 3  # one request an event, however often it was sent
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -58,17 +59,28 @@ class Faults:
             if left[0] <= 0:
                 return None
             left[0] -= 1
-            botocore_stubber.enabled = False  # botocore asks every handler and takes the first answer: moto's would be applied all the same
-            raw = type("Raw", (), {"stream": lambda self, **_: iter([body]), "read": lambda self, *_: body})()
-            headers = HTTPHeaders()
-            headers["content-type"] = "application/x-amz-json-1.0"
-            return AWSResponse(request.url, status, headers, raw)
+            return _instead(request, status, body)
 
+        self._answer(operation, before_send)
+
+    def _answer(self, operation: str, before_send: Callable[..., AWSResponse | None]) -> None:
         def after(**_: Any) -> None:
             botocore_stubber.enabled = True
 
         self._client.meta.events.register_first(f"before-send.{self._service}.{operation}", before_send)
         self._client.meta.events.register(f"response-received.{self._service}.{operation}", after)
+
+    def lag(self, operation: str) -> None:
+        """A read of a table that does not ask for consistency is answered by a replica that has none of its rows yet."""
+
+        def before_send(request: Any, **_: Any) -> AWSResponse | None:
+            asked = json.loads(request.body)
+            tables = asked.get("RequestItems", {"": asked})
+            if all(one.get("ConsistentRead") is True for one in tables.values()):
+                return None
+            return _instead(request, 200, json.dumps({"Responses": {table: [] for table in tables}, "Items": []}).encode())
+
+        self._answer(operation, before_send)
 
     def lose_answer(self, operation: str, *, times: int) -> None:
         """AWS applies the call, then the connection breaks. The SDK tries again by itself: `times=3` exhausts its attempts."""
@@ -82,3 +94,12 @@ class Faults:
             raise ReadTimeoutError(endpoint_url=request.url)
 
         self._client.meta.events.register_first(f"before-send.{self._service}.{operation}", before_send)
+
+
+def _instead(request: Any, status: int, body: bytes) -> AWSResponse:
+    """An answer in place of moto's."""
+    botocore_stubber.enabled = False  # botocore asks every handler and takes the first answer: moto's would be applied all the same
+    raw = type("Raw", (), {"stream": lambda self, **_: iter([body]), "read": lambda self, *_: body})()
+    headers = HTTPHeaders()
+    headers["content-type"] = "application/x-amz-json-1.0"
+    return AWSResponse(request.url, status, headers, raw)

@@ -3,7 +3,7 @@
 | row | table | pk | sk |
 |---|---|---|---|
 | attempts of one event at one connection | CONFIG | `attempt#<connection>#<shard>` | `<source>#<messageId>` |
-| a parked delivery | CONFIG | `parked#<connection>` | `<received>#<index>#<source>#<messageId>` |
+| a parked delivery | EVENTS, as its event's key may be an email | `parked#<connection>` | `parked#<received>#<index>#<source>#<messageId>` |
 | what a shadow connection would have sent | EVENTS, as it holds personal data | `shadow#<connection>` | `shadow#<received>#<index>#<source>#<messageId>` |
 
 Attempt rows of a dead destination are many at once: sixteen shards keep them below what one partition takes. Parked and shadow rows are sorted by the event's
@@ -68,7 +68,7 @@ class DynamoAttempts:
 
 
 class DynamoParking:
-    """`Parking` on CONFIG. No time to live: a parked delivery waits for a person."""
+    """`Parking` on EVENTS. No time to live: a parked delivery waits for a person."""
 
     def __init__(self, client: Callable[[], DynamoDBClient], table: str) -> None:
         self._client = client
@@ -77,7 +77,7 @@ class DynamoParking:
     def park(self, delivery: Parked) -> None:
         item = {
             "pk": {"S": f"parked#{delivery.connection}"},
-            "sk": {"S": _place(delivery.received_at, delivery.index, delivery.source, delivery.message_id)},
+            "sk": {"S": f"parked#{_place(delivery.received_at, delivery.index, delivery.source, delivery.message_id)}"},
             "data": {"S": msgspec.json.encode(delivery).decode()},
         }
         _ask(lambda: self._client().put_item(TableName=self._table, Item=item))

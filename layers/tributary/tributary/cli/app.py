@@ -345,7 +345,7 @@ def parked(context: typer.Context, connection: Annotated[str, typer.Argument(hel
     from tributary.cli.target import operator_of  # noqa: PLC0415
 
     target = _chosen(context).target()
-    found = list(DynamoParking(lambda: target.dynamodb, target.config_table).of(_connection_id(operator_of(target), connection)))
+    found = list(DynamoParking(lambda: target.dynamodb, target.events_table).of(_connection_id(operator_of(target), connection)))
     if not found:
         _say("Nothing is parked.")
         return
