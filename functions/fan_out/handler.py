@@ -30,15 +30,18 @@ def queues() -> dict[DestinationType, SqsQueue]:
 
 
 @cache
-def stream() -> StreamReader:
+def fan_out() -> FanOut:
     """Built on the first batch, kept while this sandbox lives."""
-    env = FanOutEnv.read(os.environ)
-    fan_out = FanOut(
-        connections=DynamoConnections(aws.dynamodb, env.config_table),
+    return FanOut(
+        connections=DynamoConnections(aws.dynamodb, FanOutEnv.read(os.environ).config_table),
         queues=queues(),
         integration_names={"kissmetrics": kissmetrics.DESTINATION.integration_names},
     )
-    return StreamReader("fan_out", fan_out.handle, DynamoPoisonRecords(aws.dynamodb, env.events_table))
+
+
+@cache
+def stream() -> StreamReader:
+    return StreamReader("fan_out", fan_out().handle, DynamoPoisonRecords(aws.dynamodb, FanOutEnv.read(os.environ).events_table))
 
 
 @logger.inject_lambda_context(clear_state=True)
@@ -46,6 +49,6 @@ def stream() -> StreamReader:
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> None:
     counts = stream().read(event["Records"])
     counts["swapped"] = sum(queue.take_swapped() for queue in queues().values())
-    logger.info("fanned out", extra={"counts": dict(counts)})
+    logger.info("fanned out", extra={"counts": dict(counts), "unreadable_connections": fan_out().unreadable()})
     for name, count in counts.items():
         metrics.add_metric(name=name, unit=MetricUnit.Count, value=count)

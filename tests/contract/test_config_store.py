@@ -22,6 +22,7 @@ from tributary.adapters.settings_store import DynamoRows, SsmSecretStore
 from tributary.drafts import ConnectionChange, KeyRotation, NewConnection, NewKey, NewSource, SourceChange
 from tributary.errors import CredentialMissing, StoreUnavailable
 from tributary.operator import Change, DeleteRow, Operator, PutRow, Row, Rows, SecretStore, VersionConflict
+from tributary.settings import Connection, UnreadableConnection
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -177,12 +178,16 @@ def test_connections_are_asked_for_once_in_thirty_seconds(dynamodb: DynamoDBClie
     operator = Operator(rows=DynamoRows(lambda: dynamodb, TABLE), secrets=MemorySecrets(), kinds=KINDS, now=clock.now)
     made = operator.create_connection(NewConnection(type="kissmetrics", label="Main", settings={"apiKey": "km"})).value
     connections = DynamoConnections(lambda: dynamodb, TABLE, clock.monotonic)
-    assert connections.all()[0].mode == "live"
+
+    def modes() -> list[str]:
+        return [connection.mode for connection in connections.all() if isinstance(connection, Connection)]
+
+    assert modes() == ["live"]
     operator.update_connection(made.id, ConnectionChange(mode="paused"))
     clock.move(29)
-    assert connections.all()[0].mode == "live"
+    assert modes() == ["live"]
     clock.move(1)
-    assert connections.all()[0].mode == "paused"
+    assert modes() == ["paused"]
 
 
 def test_the_row_of_a_newer_version_is_still_read(dynamodb: DynamoDBClient) -> None:
@@ -191,6 +196,26 @@ def test_the_row_of_a_newer_version_is_still_read(dynamodb: DynamoDBClient) -> N
     rows.commit([PutRow("connection", "con_1", '{"id":"con_1","type":"kissmetrics","label":"Main","created_at":"2026-03-04T12:00:00Z","lane":"fast"}', 0)])
     assert Operator(rows=rows, secrets=MemorySecrets(), kinds=KINDS).source("src_1").value.label == "Shop"
     assert DynamoConnections(lambda: dynamodb, TABLE).all()[0].label == "Main"
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        '{"id":"con_new","type":"tributary_of_tomorrow","label":"New","created_at":"2026-03-04T12:00:00Z"}',
+        '{"id":"con_new","type":"kissmetrics","label":"New","mode":"slow","created_at":"2026-03-04T12:00:00Z"}',
+        '{"id":"con_new","type":"kissmetrics","label":"New","filter":7,"created_at":"2026-03-04T12:00:00Z"}',
+        '{"id":"con_new"',
+        "",
+    ],
+)
+def test_a_connection_that_a_newer_release_wrote_does_not_take_the_others_with_it(dynamodb: DynamoDBClient, data: str) -> None:
+    old = '{"id":"%s","type":"kissmetrics","label":"Old","created_at":"2026-03-04T12:00:00Z"}'
+    rows = [PutRow("connection", name, text, 0) for name, text in (("con_a", old % "con_a"), ("con_new", data), ("con_z", old % "con_z"))]
+    DynamoRows(lambda: dynamodb, TABLE).commit(rows)
+    found = DynamoConnections(lambda: dynamodb, TABLE).all()
+    assert [one.id for one in found] == ["con_a", "con_new", "con_z"]
+    assert found[1] == UnreadableConnection("con_new")
+    assert all(isinstance(one, Connection) for one in (found[0], found[2]))
 
 
 def test_what_aws_refuses_is_an_error_of_ours(dynamodb: DynamoDBClient, ssm: SSMClient) -> None:

@@ -12,7 +12,7 @@ from tests.kit.builders import NOON
 from tributary.access import hash_key
 from tributary.errors import CredentialMissing, SettingsInvalid
 from tributary.operator import Change, DeleteRow, DestinationKind, Operator, PutRow, Row, Rows, VersionConflict
-from tributary.settings import Connection, Key
+from tributary.settings import Connection, Key, UnreadableConnection
 
 
 class MovingClock:
@@ -50,10 +50,10 @@ class MemoryKeys:
 class MemoryConnections:
     """`ports.Connections` in memory."""
 
-    def __init__(self, *connections: Connection) -> None:
+    def __init__(self, *connections: Connection | UnreadableConnection) -> None:
         self.connections = list(connections)
 
-    def all(self) -> Sequence[Connection]:
+    def all(self) -> Sequence[Connection | UnreadableConnection]:
         return tuple(self.connections)
 
 

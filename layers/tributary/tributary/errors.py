@@ -14,12 +14,13 @@
     │     ├── AnswerTooLarge      …
     │     ├── TooOld              retried for as long as the destination's window
     │     ├── ConnectionDeleted   the connection it was meant for is gone
-    │     ├── QueueExpiryNear     it waited for so long that the queue would soon drop it
+    │     ├── QueueExpiryNear     it has to wait on, and the queue would soon drop it
     │     └── UnreadableMessage   our own message does not parse
     └── HaltError       our configuration or credential is wrong: stop this destination, alarm, lose nothing
           ├── CredentialRefused
           ├── CredentialMissing
-          └── SettingsInvalid
+          ├── SettingsInvalid
+          └── ConnectionUnreadable  another release wrote its row
 
 A message says what and where, never a body, a key or an email.
 """
@@ -145,7 +146,7 @@ class ConnectionDeleted(ParkError):
 
 
 class QueueExpiryNear(ParkError):
-    """Paused, halted or held back for so long that the queue would drop it within hours."""
+    """Has to wait on (paused, halted, or it failed once more) while the queue would drop it within hours."""
 
     code = "queue_expiry_near"
 
@@ -183,3 +184,9 @@ class SettingsInvalid(HaltError):
     def __init__(self, message: str, *, field: str) -> None:
         super().__init__(message)
         self.field = field
+
+
+class ConnectionUnreadable(HaltError):
+    """The connection's row is not one that this release reads: a newer one wrote it, and was rolled back."""
+
+    code = "connection_unreadable"

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, Protocol
 import msgspec
 
 from tributary.events import Event
-from tributary.settings import Connection
+from tributary.settings import Connection, UnreadableConnection
 
 
 class Put(StrEnum):
@@ -108,7 +108,7 @@ class Secrets(Protocol):
 
 
 class Connections(Protocol):
-    def all(self) -> Sequence[Connection]:
+    def all(self) -> Sequence[Connection | UnreadableConnection]:
         """Every connection, enabled or not; at most 30 s old."""
 
 
@@ -250,7 +250,7 @@ class Visibility(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Parked:
-    """A delivery that waits for a person. Nothing personal: the event stands in the log, under `event_key`."""
+    """A delivery that waits for a person. Nothing personal but `event_key`, which may hold an email: where the event stands in the log."""
 
     connection: str
     source: str

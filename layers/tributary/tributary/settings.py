@@ -61,6 +61,13 @@ class Connection(_Row, frozen=True, kw_only=True):
     created_at: datetime
 
 
+class UnreadableConnection(msgspec.Struct, frozen=True):
+    """A connection whose row this release cannot read: of a destination, or with a setting, that only a newer one has. It stands still until it is mended; it
+    must not stop the others."""
+
+    id: str
+
+
 class Key(_Row, frozen=True, kw_only=True):
     """A write key (of a source) or an API key (with scopes). Only its SHA-256 is stored."""
 

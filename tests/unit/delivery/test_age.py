@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -11,6 +12,8 @@ from tests.kit.deliveries import Desk, connection, story
 from tests.kit.queue_model import ModelClock
 from tests.kit.vendor import Step
 from tributary.delivery import age
+from tributary.delivery.batch import Outcome
+from tributary.delivery.gate import Admission
 from tributary.delivery.policy import Policy
 from tributary.ports import Attempt, Parked
 from tributary.settings import Connection
@@ -160,3 +163,61 @@ def test_an_event_that_waited_until_the_queue_would_drop_it_is_parked_before() -
     assert len(desk.dead_letters) == 0
     assert desk.vendor.sent == []
     assert max(row.parked_at for row in desk.parking.rows.values()) < story("ann", 1)[0].received_at + timedelta(days=14)
+
+
+NEARLY_DROPPED = timedelta(days=13, hours=13).total_seconds()
+
+
+def waited(*given: Step, count: int = 1, **options: Any) -> Desk:
+    """A desk whose messages have been in the queue for nearly as long as it keeps them, none tried yet."""
+    desk = Desk({f"ann-{number}": given for number in range(count)}, options=options)
+    desk.send(*story("ann", count))
+    desk.clock.advance(NEARLY_DROPPED)
+    return desk
+
+
+def test_what_waited_nearly_too_long_is_tried_before_it_is_parked() -> None:
+    desk = waited(count=3)
+    assert [one.outcome for one in desk.once().handled] == [Outcome.DELIVERED] * 3
+    assert desk.applied("ann") == ["ann-0", "ann-1", "ann-2"]
+    assert desk.parking.rows == {}
+
+
+@pytest.mark.parametrize(
+    ("answer", "code"), [(Step(status=503), "vendor_unavailable"), (Step(status=429), "vendor_throttled"), (Step(status=401), "credential_refused")]
+)
+def test_what_waited_nearly_too_long_and_then_fails_is_parked_with_what_was_answered(answer: Step, code: str) -> None:
+    desk = waited(answer, answer, count=1)
+    (handled,) = desk.once().handled
+    assert (handled.outcome, handled.code, handled.back_in) == (Outcome.PARKED, "queue_expiry_near", None)
+    (parked,) = desk.parking.rows.values()
+    assert (parked.code, parked.attempts, parked.last_status) == ("queue_expiry_near", 1, answer.status)
+    assert parked.reason.endswith(code)
+    assert parked.request is not None
+    assert desk.attempts.rows == {}
+
+
+def test_a_closed_gate_cannot_hold_a_message_until_the_queue_drops_it() -> None:
+    class Closed:
+        def admit(self, connection: Connection) -> Admission:
+            return Admission(ok=False, wait=60, code="breaker_open")
+
+    desk = waited(gate=Closed())
+    desk.once()
+    assert [(row.code, row.attempts) for row in desk.parking.rows.values()] == [("queue_expiry_near", 0)]
+
+
+def test_what_cannot_be_parked_before_the_queue_drops_it_is_tried_again() -> None:
+    desk = waited(Step(status=503))
+    desk.parking.fails = True
+    (handled,) = desk.once().handled
+    assert (handled.outcome, handled.code) == (Outcome.RETRIED, "vendor_unavailable")
+    desk.run(hours=1)
+    assert desk.applied("ann") == ["ann-0"]
+
+
+def test_a_function_without_time_left_parks_nothing() -> None:
+    desk = waited()
+    (handled,) = desk.once(remaining=lambda: 1.0).handled
+    assert (handled.outcome, handled.code) == (Outcome.NOT_TRIED, "deadline_near")
+    assert desk.parking.rows == {}

@@ -22,7 +22,7 @@ from tributary.errors import StoreUnavailable
 from tributary.events import Event
 from tributary.identity.identifiers import Identifier
 from tributary.ports import OutMessage, VendorAnswer, VendorRequest
-from tributary.settings import Connection
+from tributary.settings import Connection, UnreadableConnection
 
 
 def only(report: Report) -> Handled:
@@ -484,6 +484,23 @@ def test_a_connection_made_just_now_is_waited_for_and_one_that_is_gone_parks() -
     desk.send(track(user_id="ann", message_id="late"))
     desk.run(hours=1)
     assert desk.parking.rows[CONNECTION, "src_shop", "late"].code == "connection_deleted"
+
+
+def test_a_connection_that_this_release_cannot_read_is_halted_alone_and_loses_nothing() -> None:
+    desk = Desk()
+    desk.connections.connections = [UnreadableConnection(CONNECTION), connection(id="con_2")]
+    desk.send(*story("ann", 2))
+    desk.send(track(user_id="bob", message_id="other"), connection_id="con_2")
+    assert outcomes(desk.once()) == {
+        "ann-0": (Outcome.HALTED, "connection_unreadable"),
+        "message-2": (Outcome.NOT_TRIED, "behind_earlier"),
+        "other": (Outcome.DELIVERED, None),
+    }
+    desk.run(hours=24)
+    assert desk.parking.rows == {}
+    desk.connections.connections = [connection(), connection(id="con_2")]
+    desk.run(hours=1)
+    assert desk.applied("ann") == ["ann-0", "ann-1"]
 
 
 def test_erased_people_are_dropped_and_looked_up_once_a_batch() -> None:

@@ -15,7 +15,7 @@ from tributary.events import Event
 from tributary.fan_out.routing import Route, decide
 from tributary.fan_out.service import FanOut
 from tributary.messages import delivery_decoder
-from tributary.settings import Connection
+from tributary.settings import Connection, UnreadableConnection
 
 NAMES = {"KISSmetrics", "Kissmetrics"}
 
@@ -25,14 +25,14 @@ def connection(connection_id: str = "con_km", **given: Any) -> Connection:
 
 
 class FixedConnections:
-    def __init__(self, *connections: Connection) -> None:
+    def __init__(self, *connections: Connection | UnreadableConnection) -> None:
         self._connections = connections
 
-    def all(self) -> Sequence[Connection]:
+    def all(self) -> Sequence[Connection | UnreadableConnection]:
         return self._connections
 
 
-def fan_out(queue: MemoryQueue, *connections: Connection) -> FanOut:
+def fan_out(queue: MemoryQueue, *connections: Connection | UnreadableConnection) -> FanOut:
     return FanOut(connections=FixedConnections(*connections), queues={"kissmetrics": queue}, integration_names={"kissmetrics": NAMES})
 
 
@@ -86,6 +86,14 @@ def test_one_message_goes_to_each_connection_that_takes_the_event() -> None:
     delivered = [delivery_decoder.decode(message.body) for message in queue.sent]
     assert [(message.connection, message.event) for message in delivered] == [("con_a", event), ("con_b", event)]
     assert counts == {Route.SEND: 2, Route.DISABLED: 1}
+
+
+def test_a_connection_that_this_release_cannot_read_is_sent_nothing_and_told_and_the_others_go_on() -> None:
+    queue = MemoryQueue()
+    service = fan_out(queue, UnreadableConnection("con_new"), connection("con_b"))
+    assert service.handle([track(), page()]) == {Route.SEND: 2, "connection_unreadable": 2}
+    assert {delivery_decoder.decode(message.body).connection for message in queue.sent} == {"con_b"}
+    assert service.unreadable() == ["con_new"]
 
 
 def test_what_is_withheld_for_consent_is_counted() -> None:

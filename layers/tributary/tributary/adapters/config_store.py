@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
 from tributary.adapters import dynamo
-from tributary.settings import Connection, Key
+from tributary.settings import Connection, Key, UnreadableConnection
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -48,11 +48,18 @@ class DynamoConnections:
         self._table = table
         self._monotonic = monotonic
         self._seconds = seconds
-        self._kept: tuple[float, tuple[Connection, ...]] | None = None
+        self._kept: tuple[float, tuple[Connection | UnreadableConnection, ...]] | None = None
 
-    def all(self) -> Sequence[Connection]:
+    def all(self) -> Sequence[Connection | UnreadableConnection]:
         if self._kept is None or self._monotonic() - self._kept[0] >= self._seconds:
             asked_at = self._monotonic()
             rows = dynamo.query(self._client(), self._table, "connection", store=_STORE, ConsistentRead=True)
-            self._kept = (asked_at, tuple(_connections.decode(row["data"]["S"]) for row in rows))
+            self._kept = (asked_at, tuple(_connection(row) for row in rows))
         return self._kept[1]
+
+
+def _connection(row: dict[str, Any]) -> Connection | UnreadableConnection:
+    try:
+        return _connections.decode(row["data"]["S"])
+    except (msgspec.MsgspecError, KeyError, RecursionError):
+        return UnreadableConnection(row["sk"]["S"])

@@ -31,6 +31,7 @@ from tributary.delivery.policy import LONGEST_VISIBILITY, Policy, Verdict
 from tributary.delivery.request_shape import shape
 from tributary.errors import (
     ConnectionDeleted,
+    ConnectionUnreadable,
     CredentialRefused,
     DeadlineNear,
     HaltError,
@@ -62,7 +63,7 @@ from tributary.ports import (
     VendorRequest,
     Visibility,
 )
-from tributary.settings import Connection
+from tributary.settings import Connection, UnreadableConnection
 
 Remaining = Callable[[], float]
 """Seconds, by the machine's clock, until the function is stopped."""
@@ -173,9 +174,22 @@ class Delivery:
         """Everything for one message, and the decision about it. Raises nothing that is this message's fault."""
         progress = _Progress(message, batch.readable.get(message.message_id))
         try:
-            return self._try(progress, batch)
+            handled = self._try(progress, batch)
         except StoreUnavailable as error:
-            return self._after_store_failed(progress, error)
+            handled = self._after_store_failed(progress, error)
+        return self._park_before_the_queue_drops_it(progress, handled)
+
+    def _park_before_the_queue_drops_it(self, progress: _Progress, handled: Handled) -> Handled:
+        """What was tried in vain, or could not be, and would wait on while its time in the queue runs out; not what only lacked this function's time."""
+        soon = self.clock.now() - progress.message.sent_at >= self.policy.kept_in_queue
+        if not soon or handled.back_in is None or handled.code == DeadlineNear.code or progress.delivery is None:
+            return handled
+        tried_in_vain = progress.tried and handled.outcome is not Outcome.RETRIED
+        error = QueueExpiryNear(f"waited for nearly as long as the queue keeps a message; the last: {handled.code}")
+        try:
+            return self._park(progress, error, attempts=progress.failures + tried_in_vain)
+        except StoreUnavailable:
+            return handled
 
     def _try(self, progress: _Progress, batch: _Batch) -> Handled:
         try:
@@ -204,9 +218,9 @@ class Delivery:
         connection = batch.connections.get(progress.delivery.connection)
         if connection is None:
             return self._without_connection(progress)
-        if self.clock.now() - message.sent_at >= self.policy.kept_in_queue:
-            raise QueueExpiryNear("waited for nearly as long as the queue keeps a message")
         progress.attempt = self._earlier_attempt(progress)
+        if isinstance(connection, UnreadableConnection):
+            raise ConnectionUnreadable("this release cannot read the connection's row")
         if not connection.enabled:
             return self._wait(progress, Outcome.NOT_TRIED, "connection_disabled", self.policy.while_waiting(message.receive_count))
         if connection.mode == "paused":
@@ -359,7 +373,7 @@ class _Batch:
 
     readable: Mapping[str, DeliveryMessage]
     suppressed: Set[str]
-    connections: Mapping[str, Connection]
+    connections: Mapping[str, Connection | UnreadableConnection]
     credentials: Credentials
     remaining: Remaining
 

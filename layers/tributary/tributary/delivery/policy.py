@@ -44,7 +44,7 @@ class Policy:
     settling: float = 60
     """A connection that is not known may have been made just now: settings are read at most every 30 s."""
     kept_in_queue: timedelta = timedelta(days=13, hours=12)
-    """The queue drops a message after 14 days, silently; before that it is parked."""
+    """The queue drops a message after 14 days, silently; what has to wait on after this is parked."""
 
     def after_failure(self, count: int, receive_count: int, *, counts: bool, asked: float | None, chance: float) -> float:
         """The wait after the `count`-th failed attempt. Full jitter: anything between nothing and the ceiling, so that a crowd that failed together does not

@@ -15,7 +15,7 @@ from tributary.identity.digests import public_digest
 from tributary.identity.identifiers import stable_identifier
 from tributary.messages import DeliveryMessage, to_text
 from tributary.ports import Connections, MessageQueue, OutMessage
-from tributary.settings import Connection, DestinationType
+from tributary.settings import Connection, DestinationType, UnreadableConnection
 
 
 class FanOut:
@@ -29,9 +29,15 @@ class FanOut:
         self._integration_names = integration_names
 
     def handle(self, events: Sequence[Event]) -> Counter[str]:
-        """Send each event to each connection that takes it; counts by what was decided. Raises `StoreUnavailable`: the batch comes again."""
-        connections = self._connections.all()
+        """Send each event to each connection that takes it; counts by what was decided. Raises `StoreUnavailable`: the batch comes again.
+
+        What an unreadable connection takes cannot be told, a filter or consent among it, so it is sent nothing, and that is counted: the log has it.
+        """
+        known = self._connections.all()
+        connections = [connection for connection in known if isinstance(connection, Connection)]
         counts: Counter[str] = Counter()
+        if len(connections) < len(known):
+            counts["connection_unreadable"] = len(events) * (len(known) - len(connections))
         outgoing: dict[DestinationType, list[OutMessage]] = {}
         for event in sorted(events, key=lambda event: (stable_identifier(event), event.stamp)):
             for connection in connections:
@@ -42,6 +48,10 @@ class FanOut:
         for destination, messages in outgoing.items():
             self._queues[destination].send(messages)
         return counts
+
+    def unreadable(self) -> list[str]:
+        """The connections that stand still because this release cannot read their rows."""
+        return [connection.id for connection in self._connections.all() if isinstance(connection, UnreadableConnection)]
 
 
 def group_of(event: Event, connection_id: str) -> str:
