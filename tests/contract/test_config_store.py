@@ -195,7 +195,9 @@ def test_the_row_of_a_newer_version_is_still_read(dynamodb: DynamoDBClient) -> N
     rows.commit([PutRow("source", "src_1", '{"id":"src_1","label":"Shop","created_at":"2026-03-04T12:00:00Z","colour":"blue"}', 0)])
     rows.commit([PutRow("connection", "con_1", '{"id":"con_1","type":"kissmetrics","label":"Main","created_at":"2026-03-04T12:00:00Z","lane":"fast"}', 0)])
     assert Operator(rows=rows, secrets=MemorySecrets(), kinds=KINDS).source("src_1").value.label == "Shop"
-    assert DynamoConnections(lambda: dynamodb, TABLE).all()[0].label == "Main"
+    (connection,) = DynamoConnections(lambda: dynamodb, TABLE).all()
+    assert isinstance(connection, Connection)
+    assert connection.label == "Main"
 
 
 @pytest.mark.parametrize(

@@ -15,19 +15,16 @@ from __future__ import annotations
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from functools import partial
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
-from botocore.exceptions import BotoCoreError, ClientError
 
-from tributary.errors import StoreUnavailable
+from tributary.adapters import dynamo
 from tributary.identity.digests import public_digest
 from tributary.ports import Attempt, Parked
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
-    from mypy_boto3_dynamodb.type_defs import QueryOutputTypeDef
 
     from tributary.events import Event
     from tributary.ports import VendorRequest
@@ -36,7 +33,7 @@ ATTEMPTS_KEPT: Final = timedelta(days=15)
 """A day more than the queue keeps a message: the row of a message that still waits never goes first."""
 SHADOW_KEPT: Final = timedelta(days=7)
 
-_Answer = TypeVar("_Answer")
+_STORE: Final = "the store of deliveries"
 _attempts: Final = msgspec.json.Decoder(Attempt)
 _parked: Final = msgspec.json.Decoder(Parked)
 
@@ -51,7 +48,7 @@ class DynamoAttempts:
 
     def get(self, connection: str, message: str) -> Attempt | None:
         # Consistent: a delay may be shorter than a replica is behind, and an age that is not seen would begin again.
-        answer = _ask(lambda: self._client().get_item(TableName=self._table, Key=_attempt_key(connection, message), ConsistentRead=True))
+        answer = dynamo.ask(lambda: self._client().get_item(TableName=self._table, Key=_attempt_key(connection, message), ConsistentRead=True), _STORE)
         item = answer.get("Item")
         return _attempts.decode(item["data"]["S"]) if item is not None else None
 
@@ -61,10 +58,10 @@ class DynamoAttempts:
             "data": {"S": msgspec.json.encode(attempt).decode()},
             "ttl": _ttl(self._now() + ATTEMPTS_KEPT),
         }
-        _ask(lambda: self._client().put_item(TableName=self._table, Item=item))
+        dynamo.ask(lambda: self._client().put_item(TableName=self._table, Item=item), _STORE)
 
     def delete(self, connection: str, message: str) -> None:
-        _ask(lambda: self._client().delete_item(TableName=self._table, Key=_attempt_key(connection, message)))
+        dynamo.ask(lambda: self._client().delete_item(TableName=self._table, Key=_attempt_key(connection, message)), _STORE)
 
 
 class DynamoParking:
@@ -76,14 +73,13 @@ class DynamoParking:
 
     def park(self, delivery: Parked) -> None:
         item = {
-            "pk": {"S": f"parked#{delivery.connection}"},
-            "sk": {"S": f"parked#{_place(delivery.received_at, delivery.index, delivery.source, delivery.message_id)}"},
+            **dynamo.key(f"parked#{delivery.connection}", f"parked#{_place(delivery.received_at, delivery.index, delivery.source, delivery.message_id)}"),
             "data": {"S": msgspec.json.encode(delivery).decode()},
         }
-        _ask(lambda: self._client().put_item(TableName=self._table, Item=item))
+        dynamo.ask(lambda: self._client().put_item(TableName=self._table, Item=item), _STORE)
 
     def of(self, connection: str) -> Iterator[Parked]:
-        for item in _rows(self._client(), self._table, f"parked#{connection}"):
+        for item in dynamo.query(self._client(), self._table, f"parked#{connection}", store=_STORE):
             yield _parked.decode(item["data"]["S"])
 
 
@@ -115,20 +111,19 @@ class DynamoShadowStore:
             ],
         }
         item: dict[str, Any] = {
-            "pk": {"S": f"shadow#{connection}"},
-            "sk": {"S": f"shadow#{_place(event.received_at, event.index, event.source, event.message_id)}"},
+            **dynamo.key(f"shadow#{connection}", f"shadow#{_place(event.received_at, event.index, event.source, event.message_id)}"),
             "p": {"B": zlib.compress(msgspec.json.encode(kept))},
             "ttl": _ttl(self._now() + SHADOW_KEPT),
         }
-        _ask(lambda: self._client().put_item(TableName=self._table, Item=item))
+        dynamo.ask(lambda: self._client().put_item(TableName=self._table, Item=item), _STORE)
 
     def of(self, connection: str) -> Iterator[Mapping[str, Any]]:
-        for item in _rows(self._client(), self._table, f"shadow#{connection}"):
+        for item in dynamo.query(self._client(), self._table, f"shadow#{connection}", store=_STORE):
             yield msgspec.json.decode(zlib.decompress(item["p"]["B"]))
 
 
 def _attempt_key(connection: str, message: str) -> dict[str, Any]:
-    return {"pk": {"S": f"attempt#{connection}#{public_digest(message)[0]}"}, "sk": {"S": message}}
+    return dynamo.key(f"attempt#{connection}#{public_digest(message)[0]}", message)
 
 
 def _place(received_at: datetime, index: int, source: str, message_id: str) -> str:
@@ -137,25 +132,3 @@ def _place(received_at: datetime, index: int, source: str, message_id: str) -> s
 
 def _ttl(moment: datetime) -> dict[str, str]:
     return {"N": str(int(moment.timestamp()))}
-
-
-def _rows(client: DynamoDBClient, table: str, pk: str) -> Iterator[dict[str, Any]]:
-    start: dict[str, Any] | None = None
-    while True:
-        page = _ask(partial(_page, client, table, pk, start))
-        yield from page["Items"]
-        start = page.get("LastEvaluatedKey")
-        if start is None:
-            return
-
-
-def _page(client: DynamoDBClient, table: str, pk: str, start: dict[str, Any] | None) -> QueryOutputTypeDef:
-    more: dict[str, Any] = {} if start is None else {"ExclusiveStartKey": start}
-    return client.query(TableName=table, KeyConditionExpression="pk = :pk", ExpressionAttributeValues={":pk": {"S": pk}}, **more)
-
-
-def _ask(call: Callable[[], _Answer]) -> _Answer:
-    try:
-        return call()
-    except (BotoCoreError, ClientError) as error:
-        raise StoreUnavailable(f"DynamoDB did not serve a delivery row: {type(error).__name__}") from error
