@@ -208,6 +208,10 @@ class EventSources:
             if not window:
                 self._wait(seen, IDLE_SECONDS)
                 continue
+            batching = float(mapping.get("MaximumBatchingWindowInSeconds") or 0) / self._scale
+            if batching and len(window) < rules.batch_size * lanes:
+                self._stopping.wait(batching)
+                window = dynamodb.stream_records_since(table, position, rules.batch_size * lanes)
             mine = [record for record in window if lane_of(record, lanes) == lane]
             records = lambdas._apply_filter_criteria(mine, mapping)
             for start in range(0, len(records), rules.batch_size):

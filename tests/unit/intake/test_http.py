@@ -140,9 +140,15 @@ def test_apps_and_sandboxes_have_origins_too(origin: str) -> None:
     assert json_answer(post("t", headers={"origin": origin}), 200, {}).headers["access-control-allow-origin"] == origin
 
 
+def test_a_preflight_allows_the_headers_that_a_library_adds_of_its_own() -> None:
+    asked = post("t", headers={"access-control-request-headers": 'AnonymousId, authorization,content-type, x y, "q",'})
+    allowed = json_answer(asked, 200, {}).headers["access-control-allow-headers"]
+    assert allowed == "authorization, content-type, content-encoding, x-retry-count, anonymousid"
+
+
 def test_every_answer_allows_the_headers_of_the_browser_library_and_shows_it_when_to_try_again() -> None:
     for answer in (json_answer(post("t"), 503, {}, retry_after=5), gif_answer(get("pixel/track"))):
-        assert answer.headers["access-control-allow-headers"] == "authorization, content-type, x-retry-count"
+        assert answer.headers["access-control-allow-headers"] == "authorization, content-type, content-encoding, x-retry-count"
         assert answer.headers["access-control-allow-methods"] == "GET, POST, OPTIONS"
         assert answer.headers["access-control-expose-headers"] == "retry-after, x-ratelimit-reset"
         assert int(answer.headers["access-control-max-age"]) > 0

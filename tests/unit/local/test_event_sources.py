@@ -291,6 +291,17 @@ def test_a_stream_brings_every_change_to_each_of_its_consumers_but_those_that_ar
             assert [sk for sk in seen if sk in own] == own
 
 
+def test_a_streams_batching_window_gathers_what_comes_within_it(fast_emulator: Emulator) -> None:
+    table = fast_emulator.table()
+    batches: list[int] = []
+    fast_emulator.map(fast_emulator.stream(table), lambda records: batches.append(len(records)), MaximumBatchingWindowInSeconds=40, BatchSize=100)
+    fast_emulator.put(table, "a", "1")
+    time.sleep(0.1)
+    fast_emulator.put(table, "a", "2")
+    until(lambda: sum(batches) == 2)
+    assert batches == [2]
+
+
 def test_a_failing_stream_function_delays_neither_the_other_consumer_nor_a_queue_and_takes_all_in_the_end(fast_emulator: Emulator) -> None:
     table, url = fast_emulator.table(), fast_emulator.queue()
     broken = threading.Event()

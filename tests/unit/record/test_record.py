@@ -52,6 +52,14 @@ def test_every_event_of_a_request_is_recorded_and_listed() -> None:
     ]
 
 
+def test_of_two_requests_that_a_queue_swapped_the_earlier_is_recorded_first() -> None:
+    bench = Bench()
+    early = ("q-1", to_text(IngestMessage(source="src_shop", received_at=NOON, events=[track(message_id="a", user_id="u")])))
+    late = ("q-2", to_text(IngestMessage(source="src_shop", received_at=later(1), events=[track(message_id="b", user_id="u", received_at=later(1))])))
+    bench.receive(late, early)
+    assert bench.recorded == ["a", "b"]
+
+
 def test_a_resent_batch_changes_nothing_and_is_not_listed_again() -> None:
     bench = Bench()
     first = track(message_id="a", user_id="u", original_timestamp=NOON)
@@ -79,6 +87,8 @@ def test_a_repeat_with_other_content_changes_nothing_and_is_listed_with_its_reas
     assert [event.properties for event in bench.log.inserted if event.type == "track"] == [{"n": 1}]  # type: ignore[union-attr]
     line = bench.feed.batches["q-2"][0]
     assert (line.status, line.code, line.field) == (FeedStatus.REJECTED, "message_id_reused", "messageId")
+    assert line.event_key is None, "under it stands the first"
+    assert '"properties":{"n":2}' in (line.body or "")
 
 
 def test_the_same_message_id_from_two_sources_is_two_events() -> None:

@@ -10,14 +10,12 @@ Whatever is not acknowledged comes again, and is sent again to the byte: at leas
 from __future__ import annotations
 
 import math
-import traceback
 from collections.abc import Callable, Mapping, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from contextvars import copy_context
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from pathlib import PurePath
 from typing import Any
 
 import msgspec
@@ -43,6 +41,7 @@ from tributary.errors import (
     Unexpected,
     UnreadableMessage,
     VendorUnavailable,
+    place_of,
 )
 from tributary.identity.digests import Digests
 from tributary.identity.identifiers import identifiers_of
@@ -207,7 +206,7 @@ class Delivery:
         except RetryError as error:
             return self._retry(progress, error)
         except Exception as error:  # ours, and of this message alone: the others of the batch must not suffer for it
-            return self._retry(progress, Unexpected(_where(error)), where=_where(error))
+            return self._retry(progress, Unexpected(place_of(error)), where=place_of(error))
 
     def _decide(self, progress: _Progress, batch: _Batch) -> Handled:
         message = progress.message
@@ -438,9 +437,3 @@ class _NotAdmitted(Exception):
     def __init__(self, admission: Admission) -> None:
         super().__init__(admission.code)
         self.admission = admission
-
-
-def _where(error: Exception) -> str:
-    """The exception's class and the line that raised it. Not its text: that may hold what the event holds."""
-    frames = traceback.extract_tb(error.__traceback__)
-    return f"{type(error).__name__} at {PurePath(frames[-1].filename).name}:{frames[-1].lineno}" if frames else type(error).__name__

@@ -23,6 +23,9 @@ _CLOCK_TRUST: Final = timedelta(minutes=1)
 
 _PREFLIGHT_SECONDS: Final = "7200"
 """Browsers remember a preflight for no longer (Chrome's limit)."""
+_ALLOWED_HEADERS: Final = ("authorization", "content-type", "content-encoding", "x-retry-count")
+_HEADER_NAME: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,64}")
+_MOST_HEADERS: Final = 20
 _ORIGIN: Final = re.compile(r"null|[a-z][a-z0-9+.\-]*://[!-~]{1,255}", re.IGNORECASE)
 
 _GZIP_WINDOW: Final = 16 + zlib.MAX_WBITS
@@ -109,11 +112,17 @@ def gif_answer(request: Request) -> Answer:
     return Answer(status=200, headers=headers, body=_GIF, is_text=False)
 
 
+def _asked_for(request: Request) -> list[str]:
+    """The headers that a preflight asks for. Libraries add their own (RudderStack's an `AnonymousId`), and none of them changes what a call may do."""
+    asked = request.headers.get("access-control-request-headers", "")
+    return [name.strip().lower() for name in asked.split(",") if _HEADER_NAME.fullmatch(name.strip())][:_MOST_HEADERS]
+
+
 def cors(request: Request) -> dict[str, str]:
     """Any page may call. A page may also send cookies along (the browser library has a setting for it), and then a `*` would not do."""
     headers = {
         "access-control-allow-methods": "GET, POST, OPTIONS",
-        "access-control-allow-headers": "authorization, content-type, x-retry-count",
+        "access-control-allow-headers": ", ".join(dict.fromkeys((*_ALLOWED_HEADERS, *_asked_for(request)))),
         "access-control-expose-headers": "retry-after, x-ratelimit-reset",
         "access-control-max-age": _PREFLIGHT_SECONDS,
         "vary": "origin",

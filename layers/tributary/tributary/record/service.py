@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Final
 
 import msgspec
 
 from tributary.errors import DeadlineNear, RetryError
-from tributary.events import Event, Group, Page, Screen, Track
+from tributary.events import Event, Group, Page, Screen, Track, encode
 from tributary.identity.digests import Digests
 from tributary.identity.identifiers import identifiers_of, link_of
 from tributary.log_codec import key_of
@@ -26,6 +26,8 @@ LONGEST_RE_WALK: Final = timedelta(days=35)
 """The deepest that a poller reads again; a retention must exceed it, or an expired event would come back as a new one."""
 
 
+_LONGEST_BODY: Final = 2_048
+"""Characters kept of what was refused, as of what intake refuses."""
 PUTS_AT_ONCE: Final = 100
 """Events put between two looks at the time that is left."""
 CLOSING_SECONDS: Final = 12.0
@@ -101,7 +103,8 @@ class Record:
             for message_id, _ in readable:
                 _hand_back(message_id, outcome)
             return outcome
-        for message_id, message in readable:
+        # The earlier request first: a queue brings them in any order.
+        for message_id, message in sorted(readable, key=lambda one: one[1].received_at):
             try:
                 self._record(message_id, message, erased, outcome, remaining)
             except RetryError:
@@ -145,7 +148,9 @@ class Record:
                 case Put.CHANGED:
                     counts["changed"] += 1
                     reason = "this messageId was recorded before with other content; the first stays"
-                    lines.append(_line(event, FeedStatus.REJECTED, "message_id_reused", "messageId", reason))
+                    refused = _line(event, FeedStatus.REJECTED, "message_id_reused", "messageId", reason)
+                    # Under its key stands the first; what was refused is kept here alone.
+                    lines.append(replace(refused, event_key=None, body=encode(event).decode()[:_LONGEST_BODY]))
         if lines:
             self._feed.append(message_id, sorted(lines, key=lambda line: line.index))
         outcome.counts.update(counts)
