@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 import pytest
 from hypothesis import given
@@ -249,6 +249,27 @@ def test_a_400_of_a_known_key_is_listed_as_well(call: str, body: Any, headers: d
     assert bench.messages[0].source == SOURCE
 
 
+def test_an_empty_body_is_called_empty() -> None:
+    for call in ("track", "batch"):
+        assert IntakeBench().body(post(call, b""))["message"] == "the body is empty"
+
+
+@pytest.mark.parametrize("empty", ["", "  ", None])
+def test_an_empty_write_key_beside_the_header_is_none_wherever_it_stands(empty: str | None) -> None:
+    bodies = [("track", {**TRACK, "writeKey": empty}), ("batch", batch(ITEM, writeKey=empty)), ("batch", batch({**ITEM, "writeKey": empty}))]
+    for call, body in bodies:
+        assert IntakeBench().event(call, body).message_id == "m-1"
+
+
+def test_an_item_that_names_another_key_costs_itself_and_a_single_event_the_request() -> None:
+    assert IntakeBench().body(post("track", {**TRACK, "writeKey": OTHER_KEY}))["code"] == "write_key_conflict"
+    assert IntakeBench().handle(post("track", {**TRACK, "writeKey": OTHER_KEY})).answer.status == 401
+    bench = IntakeBench()
+    assert bench.handle(post("batch", batch({**ITEM, "writeKey": OTHER_KEY}, {**ITEM, "messageId": "m-2"}))).answer.status == 200
+    assert [item.code for item in bench.rejected] == ["write_key_conflict"]
+    assert [event.message_id for event in bench.events] == ["m-2"]
+
+
 def test_a_400_stands_even_if_it_cannot_be_listed() -> None:
     bench = IntakeBench()
     bench.queue.refuse = lambda _message: True
@@ -355,6 +376,34 @@ def test_what_is_wrong_with_a_pixel_of_a_known_key_is_listed() -> None:
     assert [(item.code, item.field) for item in bench.rejected] == [("event_not_defined", "event")]
     bench.handle(get("pixel/track", "data=%%", headers=basic(WRITE_KEY)))
     assert [(item.code, item.body) for item in bench.rejected[1:]] == [("bad_request", "data=%%")]
+
+
+@pytest.mark.parametrize(
+    ("kind", "query", "code", "field"),
+    [
+        ("track", "userId=h-1&event=E&properties=1&properties.a=2", "bad_request", "body"),
+        ("track", "data=!!!", "bad_request", "body"),
+        ("foo", "userId=h-1", "invalid_type", "type"),
+    ],
+)
+@pytest.mark.parametrize("key", [WRITE_KEY, quote(WRITE_KEY).replace("_", "%5F")])
+def test_a_pixel_that_cannot_be_read_is_listed_by_the_key_in_its_query(kind: str, query: str, code: str, field: str, key: str) -> None:
+    bench = IntakeBench()
+    outcome = bench.handle(get(f"pixel/{kind}", f"writeKey={key}&{query}"))
+    assert (outcome.answer.headers["content-type"], outcome.source, outcome.rejected) == ("image/gif", SOURCE, 1)
+    (rejected,) = bench.rejected
+    assert (rejected.code, rejected.field) == (code, field)
+    assert rejected.body is not None
+    assert query in rejected.body
+    assert key not in rejected.body
+    assert WRITE_KEY not in rejected.body
+
+
+def test_a_pixel_that_cannot_be_read_of_an_unknown_key_is_not_listed() -> None:
+    bench = IntakeBench()
+    for kind, query in (("track", "writeKey=wk_unknown&data=!!!"), ("foo", "writeKey=wk_unknown"), ("foo", "userId=x")):
+        assert bench.handle(get(f"pixel/{kind}", query)).answer.headers["content-type"] == "image/gif"
+    assert bench.queue.sent == []
 
 
 def test_a_pixel_that_the_queue_refuses_is_lost_and_counted() -> None:

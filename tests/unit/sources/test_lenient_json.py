@@ -62,7 +62,7 @@ def test_what_is_nested_too_deeply_is_cut_out_and_the_rest_is_kept() -> None:
     deep = b"[" * 10_000 + b"]" * 10_000
     value = repaired(b'{"before":1,"deep":' + deep + b',"after":[2]}', max_depth=10)
     assert (value["before"], value["after"]) == (1, [2])
-    assert first_fault(value, 64) == Fault(("deep" + "[0]" * 9)[:200], "depth")
+    assert first_fault(value, 64) == Fault("deep" + "[0]" * 9, "depth")
 
 
 def test_the_deepest_that_is_allowed_is_left_alone() -> None:

@@ -9,9 +9,11 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Final
+from urllib.parse import unquote
 
 from tributary.access import CachedKeys, KeyState, state_of
 from tributary.errors import StoreUnavailable
+from tributary.events import EVENT_TYPES
 from tributary.intake import write_key
 from tributary.intake.http import Answer, BodyTooLarge, BodyUnreadable, Request, gif_answer, json_answer, unpacked
 from tributary.intake.packing import pack
@@ -96,7 +98,7 @@ class Intake:
         call = request.call
         if request.method == "OPTIONS" or (call == _METRICS_CALL and request.method == "POST"):
             return _done(request)
-        if request.method == "GET" and call.startswith(_PIXEL):
+        if _is_pixel(request):
             outcome = self._guarded(request, segment_api.CALLS.get(call.removeprefix(_PIXEL)), lambda: segment_pixel.body_of(request.query))
             # Whatever became of it: a picture in a letter has nobody to tell, nor does it come again.
             return replace(outcome, answer=gif_answer(request), lost=outcome.lost or outcome.code in (RATE_LIMITED, UNAVAILABLE))
@@ -117,11 +119,11 @@ class Intake:
             return _refused(request, _Refused(503, UNAVAILABLE, "the events could not be stored; send them again", retry_after=RETRY_AFTER_UNAVAILABLE))
 
     def _take(self, request: Request, call: Call | None, read_body: Callable[[], bytes]) -> Outcome:
-        if call is None:
+        if call is None and not _is_pixel(request):
             raise _Refused(404, "unknown_call", "the calls are /v1/identify, track, page, screen, group, alias, batch and import")
         header_key = write_key.of_header(request.headers)
         opened = _opened(call, request, read_body)
-        if isinstance(opened, _Unopened) and header_key is None:
+        if isinstance(opened, _Unopened) and header_key is None and opened.write_key is None:
             raise _Refused(400, opened.code, opened.message, at=opened.at)  # whose it is stands in what cannot be read
         key_text = write_key.agreed(header_key, opened.write_key)
         key = self._usable(key_text, request)
@@ -154,7 +156,7 @@ class Intake:
             seconds = max(1, math.ceil(wait))
             raise _Refused(429, RATE_LIMITED, f"more events than this key may send; try again in {seconds} s", source=key.source, retry_after=seconds)
 
-    def _answered(self, request: Request, caller: Caller, call: Call, accepted: Accepted, *, replaced: int) -> Outcome:
+    def _answered(self, request: Request, caller: Caller, call: Call | None, accepted: Accepted, *, replaced: int) -> Outcome:
         messages = [OutMessage(body=text) for text in pack(caller.source, caller.received_at, accepted.events, accepted.rejected)]
         lost = False
         try:
@@ -188,7 +190,7 @@ class _Unopened:
     message: str
     body: bytes
     at: str = "body"
-    write_key: Any = None
+    write_key: str | None = None
     count: int = 1
 
 
@@ -199,19 +201,27 @@ _REASONS: Final = {
 }
 
 
-def _opened(call: Call, request: Request, read_body: Callable[[], bytes]) -> Envelope | _Unopened:
-    body = request.body or request.query.encode()
+def _is_pixel(request: Request) -> bool:
+    return request.method == "GET" and request.call.startswith(_PIXEL)
+
+
+def _opened(call: Call | None, request: Request, read_body: Callable[[], bytes]) -> Envelope | _Unopened:
+    # A query is shown decoded, so that a key in it is found and left out.
+    body = request.body or unquote(request.query).encode()
+    key = segment_pixel.write_key_of(request.query) if _is_pixel(request) else None
+    if call is None:
+        return _Unopened(Code.INVALID_TYPE, "the type is one of " + ", ".join(EVENT_TYPES), body, at="type", write_key=key)
     try:
         body = read_body()
         return segment_api.open_envelope(call, body)
     except (BodyUnreadable, NotAnEnvelope) as error:
-        return _Unopened(Code.BAD_REQUEST, str(error), body)
+        return _Unopened(Code.BAD_REQUEST, str(error), body, write_key=key)
     except BodyTooLarge:
         message = f"{segment_api.EXCEED_PAYLOAD_LIMIT}: a request has at most {segment_api.MAX_REQUEST_BYTES:,} bytes, inflated"
         return _Unopened(Code.PAYLOAD_TOO_LARGE, message, body)
 
 
-def _code_of(call: Call, accepted: Accepted) -> str:
+def _code_of(call: Call | None, accepted: Accepted) -> str:
     """`ok`, or the one reason; of a batch whose items had several, Segment's word for that."""
     if accepted.refusal is not None:
         return accepted.refusal.code

@@ -11,7 +11,7 @@ import binascii
 from collections.abc import Mapping
 from typing import Any
 
-from tributary.sources.segment_api import Code
+from tributary.sources.segment_api import Code, write_key_of
 
 
 class KeyUnclear(Exception):
@@ -44,10 +44,10 @@ def of_header(headers: Mapping[str, str]) -> str | None:
 
 
 def agreed(header_key: str | None, body_key: Any) -> str:
-    """The one key of header and body. Raises `KeyUnclear`."""
+    """The one key of header and body; an empty one is as good as none. Raises `KeyUnclear`."""
+    body_key = write_key_of(body_key)
     if body_key is not None and not isinstance(body_key, str):
         raise KeyUnclear(400, Code.WRITE_KEY_MISSING, "writeKey", "the writeKey is a string")
-    body_key = (body_key or "").strip() or None
     if header_key is not None and body_key is not None and header_key != body_key:
         raise KeyUnclear(401, Code.WRITE_KEY_CONFLICT, "writeKey", "the Authorization header and the body name different write keys")
     key = header_key or body_key

@@ -19,6 +19,8 @@ _MARKS: Final = {_MARK_NUMBER: "number", _MARK_DEPTH: "depth"}
 _MAX_NUMBER_LENGTH: Final = 1_000
 """Characters; a double needs 767 at the very most."""
 _MAX_PATH_LENGTH: Final = 200
+_MAX_DEPTH_PATH_LENGTH: Final = 40
+"""Of what is nested too deeply: where it begins is what helps to find it, and the rest of the path is more of the same."""
 _PLAIN_NAME: Final = re.compile(r"[\w$ \-]{1,64}")
 """A name fit for an error text. Others, an email as a key among them, appear as `…`."""
 
@@ -78,16 +80,21 @@ def first_fault(value: Any, max_depth: int) -> Fault | None:
         here, path, depth = waiting.pop()
         if type(here) is str:
             if here in _MARKS:
-                return Fault(path[:_MAX_PATH_LENGTH], _MARKS[here])
+                return _fault(path, _MARKS[here])
         elif type(here) is dict or type(here) is list:
             if depth > max_depth:
-                return Fault(path[:_MAX_PATH_LENGTH], "depth")
+                return _fault(path, "depth")
             if type(here) is dict:
                 parts = [(part, _joined(path, name), depth + 1) for name, part in here.items()]
             else:
                 parts = [(part, f"{path}[{number}]", depth + 1) for number, part in enumerate(here)]
             waiting += reversed(parts)
     return None
+
+
+def _fault(path: str, kind: str) -> Fault:
+    most = _MAX_DEPTH_PATH_LENGTH if kind == "depth" else _MAX_PATH_LENGTH
+    return Fault(path if len(path) <= most else f"{path[: most - 1]}…", kind)
 
 
 def _joined(path: str, name: str) -> str:

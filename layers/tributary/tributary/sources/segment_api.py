@@ -14,7 +14,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Final, Literal, cast
 
@@ -49,6 +49,8 @@ MAX_EVENTS: Final = 2_500
 MAX_DEPTH: Final = 64
 """Containers within one another, of an event; real ones have five or six. Every later stage recurses at least that deep."""
 MAX_MESSAGE_ID_LENGTH: Final = 100
+MAX_SENT_BEFORE: Final = timedelta(days=1)
+"""How long before it happened an event may say that it was sent. Past it the `sentAt` is the fault: corrected by it, the event would lie in the future."""
 MAX_MERGED_BYTES: Final = 8 * MAX_REQUEST_BYTES
 """What one request may become. A batch's `context` is copied into each of its events, so that 100 KB could become 80 MB."""
 
@@ -129,7 +131,7 @@ EXCEED_PAYLOAD_LIMIT: Final = "Exceed payload limit"
 
 
 class NotAnEnvelope(Exception):
-    """The body is not a JSON object."""
+    """The body is empty, or not a JSON object."""
 
 
 class Envelope(msgspec.Struct, frozen=True, kw_only=True):
@@ -169,7 +171,7 @@ class Accepted:
     refusal: Rejected | None = None
     """Set where the request as a whole is to be answered with a 400; it is one of `rejected` too."""
     ignored: tuple[str, ...] = ()
-    """Fields that could not be read and whose event did not depend on them."""
+    """Fields that could not be read, or not be believed, and whose event did not depend on them."""
 
 
 @dataclass(frozen=True)
@@ -217,6 +219,8 @@ _UNREADABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 def open_envelope(call: Call, body: bytes) -> Envelope:
     """Read a body. Raises `NotAnEnvelope`."""
+    if not body.strip():
+        raise NotAnEnvelope("the body is empty")
     try:
         if _LONG_INTEGER not in body.translate(_DIGITS_ALIKE):
             return _open(call, body, repaired=False, replaced=0)
@@ -227,6 +231,11 @@ def open_envelope(call: Call, body: bytes) -> Envelope:
         return _open(call, better, repaired=True, replaced=replaced)
     except _UNREADABLE as error:
         raise NotAnEnvelope("the body is not a JSON object" if isinstance(error, msgspec.ValidationError) else "the body is not valid JSON") from error
+
+
+def write_key_of(given: Any) -> Any:
+    """A `writeKey` without space around it; None for one that is empty. What is no text stays as it is."""
+    return given.strip() or None if type(given) is str else given
 
 
 def accept(envelope: Envelope, caller: Caller) -> Accepted:
@@ -354,7 +363,7 @@ class _Reading:
             _refuse_faults(value, "", here)
         if type(value) is not dict:
             raise _Fault(Code.BAD_REQUEST, here, "an event is a JSON object")
-        if value.get("writeKey") not in (None, self._caller.write_key):
+        if write_key_of(value.get("writeKey")) not in (None, self._caller.write_key):
             raise _Fault(Code.WRITE_KEY_CONFLICT, "writeKey", "the event names another write key than its request")
         return value
 
@@ -363,6 +372,9 @@ class _Reading:
         at = "timestamp" if item.get("timestamp") is not None else "originalTimestamp"
         original = _time(item.get(at), at)
         sent_at = self._sent_at if self._envelope.sent_at is not None else self._time_or_ignored(item.get("sentAt"))
+        if original is not None and sent_at is not None and original - sent_at > MAX_SENT_BEFORE:
+            self.accepted.ignored = ("sentAt",)
+            sent_at = None
         received_at = self._caller.received_at
         event = {
             **content,
@@ -504,7 +516,7 @@ def _corrected(original: datetime | None, sent_at: datetime | None, received_at:
     if sent_at is None:
         return original
     corrected = received_at - (sent_at - original)
-    if not timestamps.EARLIEST <= corrected < timestamps.LATEST:
+    if corrected < timestamps.EARLIEST:  # nor can it be past the latest: see `MAX_SENT_BEFORE`
         raise _Fault(Code.TIMESTAMP_INVALID, at, "corrected by sentAt, the time is not between the years 1900 and 2200")
     return corrected
 

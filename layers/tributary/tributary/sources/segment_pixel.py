@@ -36,6 +36,11 @@ def body_of(query: str) -> bytes:
     return msgspec.json.encode(event)
 
 
+def write_key_of(query: str) -> str | None:
+    """The write key that stands in the query itself: whose a pixel is that cannot be read."""
+    return dict(parse_qsl(query, errors="replace")).get("writeKey")
+
+
 def _decoded(data: str) -> bytes:
     if data.lstrip().startswith("{"):
         return data.encode()

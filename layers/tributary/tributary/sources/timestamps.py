@@ -21,6 +21,8 @@ _MAX_LENGTH: Final = 64
 _ODD: Final = re.compile(
     r"\s*(\d{4})-(\d{1,2})-(\d{1,2})(?:[Tt\s]\s*(\d{1,2}):(\d{2})(?::(\d{2})(?:[.,](\d*))?)?\s*(?:Z|z|UTC|GMT|([+-])(\d{2}):?(\d{2})?)?)?\s*", re.ASCII
 )
+_OFFSET_OF_TOO_MANY_MINUTES: Final = re.compile(r"[+-]\d{2}:?[6-9]\d(?::?\d{2}(?:[.,]\d+)?)?", re.ASCII)
+"""Python reads it over."""
 _DIGITS: Final = re.compile(r"\d{10}|\d{13}", re.ASCII)
 
 
@@ -49,7 +51,11 @@ def _from_text(text: str) -> datetime:
         return _from_odd(text)
     if time.tzinfo is UTC:
         return time
-    return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
+    if time.tzinfo is None:
+        return time.replace(tzinfo=UTC)
+    if _OFFSET_OF_TOO_MANY_MINUTES.fullmatch(text, max(text.rfind("+"), text.rfind("-"))) is not None:
+        raise ValueError
+    return time.astimezone(UTC)
 
 
 def _from_epoch(number: float) -> datetime:
@@ -61,7 +67,7 @@ def _from_odd(text: str) -> datetime:
     if found is None:
         raise ValueError
     year, month, day, hour, minute, second, fraction, sign, zone_hours, zone_minutes = found.groups(default="0")
-    if int(hour) > 24 or int(minute) > 59 or int(second) > 60:
+    if int(hour) > 24 or int(minute) > 59 or int(second) > 60 or int(zone_hours) > 23 or int(zone_minutes) > 59:
         raise ValueError
     zone = timedelta(hours=int(zone_hours), minutes=int(zone_minutes))
     of_day = timedelta(hours=int(hour), minutes=int(minute), seconds=int(second), microseconds=int(f"{fraction:0<6}"[:6]))
