@@ -13,6 +13,7 @@ import base64
 import binascii
 import re
 import secrets as random
+import unicodedata
 from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -20,7 +21,7 @@ from typing import Any, ClassVar, Final, Generic, Protocol, TypeVar
 from zoneinfo import ZoneInfo
 
 import msgspec
-from msgspec import UNSET
+from msgspec import UNSET, UnsetType
 
 from tributary import access
 from tributary.conditions import MAX_DEPTH, Condition, depth
@@ -29,7 +30,7 @@ from tributary.drafts import AccountChange, ConnectionChange, KeyRotation, NewCo
 from tributary.errors import CredentialMissing, SettingsInvalid
 from tributary.identity.digests import DIGEST_KEY_NAME
 from tributary.identity.identifiers import is_email
-from tributary.settings import Account, Connection, Key, Source
+from tributary.settings import Account, Connection, Key, Source, UnreadableConnection
 
 MAX_WRITE_KEYS: Final = 20
 """Keys of one source that still work. A source and its keys are written in one transaction, which takes 100 rows."""
@@ -40,6 +41,9 @@ MAX_SETTINGS_BYTES: Final = 16_384
 """A connection's settings, its filter and the report defaults each: CONFIG rows are read in every batch."""
 
 DIGEST_KEY_BYTES: Final = 32
+
+_UNPRINTED: Final = ("Cc", "Zl", "Zp")
+"""Of Unicode's categories: control characters and line ends. Joiners are not among them: emoji and scripts need them."""
 
 T = TypeVar("T")
 
@@ -66,6 +70,12 @@ class VersionConflict(Refused):
     """The row was changed since it was read."""
 
     code = "version_conflict"
+
+
+class Unreadable(Refused):
+    """A newer release wrote it, or a hand did: what this one cannot read it does not change either."""
+
+    code = "unreadable"
 
 
 class InUse(Refused):
@@ -250,6 +260,7 @@ class Operator:
         """A source and its first write key. `id`: of a source that is being brought back, since it is half of its events' identity."""
         if id is not None and re.fullmatch(r"src_[a-z0-9]{1,32}", id) is None:
             raise Invalid("a source's id is src_ and up to 32 small letters and digits", field="id")
+        check_label(draft.label)
         source = Source(id=id or access.new_id("src"), label=draft.label, enabled=draft.enabled, created_at=self._now())
         key, secret = self._new_write_key(source)
         self._commit([PutRow("source", source.id, _json(source), 0), *_key_rows(_StoredKey(key, access.hash_key(secret), 0))])
@@ -258,6 +269,7 @@ class Operator:
     def update_source(self, source: str, change: SourceChange, *, version: int | None = None) -> Versioned[Source]:
         """Change a source; whether it is enabled is written on its keys with it, which is where intake reads it."""
         current = _of_version(self.source(source), version)
+        check_label(change.label)
         changed = msgspec.structs.replace(current.value, **_named(change))
         keys = []
         if changed.enabled != current.value.enabled:
@@ -272,9 +284,13 @@ class Operator:
         """Remove a source and revoke its keys; its events stay in the log. Refused while a connection names it: a connection whose list of sources became empty
         would take events from all of them."""
         current = _of_version(self.source(source), version)
-        users = [connection.value.id for connection in self.connections() if source in connection.value.sources]
+        connections = self.connections()
+        users = [one.value.id for one in connections if isinstance(one, Versioned) and source in one.value.sources]
         if users:
             raise InUse(f"connections take events from this source: {', '.join(users)}")
+        unreadable = [one.id for one in connections if isinstance(one, UnreadableConnection)]
+        if unreadable:
+            raise InUse(f"connections that this release cannot read may take events from this source: {', '.join(unreadable)}")
         revoked = [
             _StoredKey(msgspec.structs.replace(stored.key, revoked_at=self._now()), stored.hash, stored.version)
             for stored in self._keys_of(source)
@@ -308,6 +324,7 @@ class Operator:
 
     def create_key(self, draft: NewKey) -> MadeKey:
         """An API key with scopes."""
+        check_label(draft.label)
         for number, scope in enumerate(draft.scopes):
             if scope != access.ALL_SCOPES and scope not in access.SCOPES:
                 raise Invalid(f"not a scope; there are {', '.join(access.SCOPES)} and *", field=f"scopes[{number}]")
@@ -332,15 +349,18 @@ class Operator:
 
     # ---------------------------------------------------------------- connections
 
-    def connections(self) -> list[Versioned[Connection]]:
+    def connections(self) -> list[Versioned[Connection] | UnreadableConnection]:
         """Every connection, by id."""
-        return [_read(row, Connection) for _, row in self._rows.under("connection")]
+        return [_read_connection(id, row) for id, row in self._rows.under("connection")]
 
     def connection(self, connection: str) -> Versioned[Connection]:
         row = self._rows.get("connection", connection)
         if row is None:
             raise NotFound("there is no such connection")
-        return _read(row, Connection)
+        found = _read_connection(connection, row)
+        if isinstance(found, UnreadableConnection):
+            raise Unreadable("this release cannot read this connection")
+        return found
 
     def create_connection(self, draft: NewConnection, *, id: str | None = None) -> Versioned[Connection]:
         """A connection; its credentials are stored first, so that its first event finds them."""
@@ -376,6 +396,7 @@ class Operator:
         another's change has changed no credential."""
         current = _of_version(self.connection(connection), version)
         named = _named(change)
+        check_label(change.label)
         _check_filter(named.get("filter"))
         self._check_sources(named.get("sources", []))
         if change.settings is UNSET:
@@ -403,6 +424,7 @@ class Operator:
     def check_connection(self, draft: NewConnection) -> DestinationKind:
         """Raise `Invalid` for what could not be made, its sources apart."""
         kind = self._kind(draft.type)
+        check_label(draft.label)
         self._check_settings(kind, _given(draft.settings))
         _check_filter(draft.filter)
         return kind
@@ -469,6 +491,14 @@ def known_destinations() -> dict[str, DestinationKind]:
     return {"kissmetrics": DestinationKind(secret_settings=kissmetrics.DESTINATION.secret_settings, parse_settings=kissmetrics.parse_settings)}
 
 
+def check_label(label: str | UnsetType) -> None:
+    """Raise `Invalid` for one that nobody could read in a table."""
+    if label is UNSET:
+        return
+    if not label.strip() or any(unicodedata.category(character) in _UNPRINTED for character in label):
+        raise Invalid("a label has something to read in it, and no control characters", field="label")
+
+
 def _named(change: msgspec.Struct) -> dict[str, Any]:
     """The fields that a change names."""
     fields = ((name, getattr(change, name)) for name in change.__struct_fields__)
@@ -532,6 +562,13 @@ def _json(value: object) -> str:
 
 def _read(row: Row, type: type[T]) -> Versioned[T]:
     return Versioned(msgspec.json.decode(row.data, type=type), row.version)
+
+
+def _read_connection(id: str, row: Row) -> Versioned[Connection] | UnreadableConnection:
+    try:
+        return _read(row, Connection)
+    except (msgspec.MsgspecError, RecursionError):
+        return UnreadableConnection(id)
 
 
 def _read_key(row: Row) -> _StoredKey:

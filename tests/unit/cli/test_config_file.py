@@ -14,6 +14,8 @@ from tributary.cli import config_file
 from tributary.cli.config_file import ConfigInvalid, Plan, Step
 from tributary.conditions import Condition
 from tributary.drafts import AccountChange, NewConnection, NewSource
+from tributary.operator import Row, Versioned
+from tributary.settings import Connection
 
 SECRET = "km-secret-4711"
 SECRETS = {"env:KM": SECRET, "env:KM2": f"{SECRET}-2", "ssm:/km": f"{SECRET}-3"}
@@ -53,6 +55,12 @@ def apply(bench: Bench, text: str, *, prune: bool = False) -> list[tuple[str, st
     return done
 
 
+def only_connection(bench: Bench) -> Versioned[Connection]:
+    (connection,) = bench.operator.connections()
+    assert isinstance(connection, Versioned)
+    return connection
+
+
 def verbs(plan: Plan) -> list[tuple[str, str]]:
     return [(step.verb, step.what) for step in plan.steps]
 
@@ -68,7 +76,7 @@ def test_a_file_makes_a_stack_like_it() -> None:
     shown = [text for _, _, text in done if text]
     assert len(shown) == 1
     assert shown[0].startswith('write key of "Shop": wk_')
-    (source,), (connection,) = bench.operator.sources(), bench.operator.connections()
+    (source,), connection = bench.operator.sources(), only_connection(bench)
     assert (connection.value.mode, connection.value.sources, connection.value.settings) == ("shadow", [source.value.id], {"host": "https://x.example"})
     assert connection.value.filter == Condition(any=[Condition(type=["identify"]), Condition(field="properties.total", is_="at_least", value=5)])
     assert bench.operator.secret_settings(connection.value) == {"apiKey": SECRET}
@@ -105,7 +113,7 @@ def test_what_the_file_leaves_out_has_its_default_and_what_differs_is_told() -> 
         "settings.apiKey: changed (a credential)",
     ]
     apply(bench, text)
-    (connection,) = bench.operator.connections()
+    connection = only_connection(bench)
     assert (connection.value.mode, connection.value.filter, connection.value.settings) == ("live", None, {})
     assert bench.operator.secret_settings(connection.value) == {"apiKey": f"{SECRET}-2"}
     assert planned(bench, text).changes == []
@@ -115,7 +123,7 @@ def test_a_credential_that_is_left_out_stays() -> None:
     bench = Bench()
     apply(bench, FILE)
     apply(bench, FILE.replace('apiKey = "env:KM", ', ""))
-    assert bench.operator.secret_settings(bench.operator.connections()[0].value) == {"apiKey": SECRET}
+    assert bench.operator.secret_settings(only_connection(bench).value) == {"apiKey": SECRET}
 
 
 def test_nothing_is_removed_unless_asked_for() -> None:
@@ -165,7 +173,7 @@ def test_an_export_applied_changes_nothing_here_and_makes_the_same_elsewhere() -
 
 @settings(deadline=None)
 @given(
-    label=st.text(st.characters(codec="utf-8"), min_size=1, max_size=20),
+    label=st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Zl", "Zp", "Cs"]), min_size=1, max_size=20).filter(str.strip),
     defaults=st.dictionaries(
         st.text(st.characters(codec="utf-8"), max_size=8),
         st.recursive(
@@ -192,7 +200,8 @@ def test_whatever_a_label_or_a_setting_holds_survives_the_file(label: str, defau
         ("[[sources]]\n", "sources[0].label: it is needed"),
         ('[[sources]]\nlabel = "a"\ncolour = 1\n', "sources[0].colour: there is no such field"),
         ('[[sources]]\nlabel = "a"\n[[sources]]\nlabel = "a"\n', "sources[1]: another table has the same label"),
-        ('[[connections]]\ntype = "telegraph"\nlabel = "x"\n', "connections[0].type: not one of the values there are"),
+        ('[[sources]]\nlabel = "  "\n', "sources[0].label: a label has something to read in it"),
+        ('[[connections]]\ntype = "telegraph"\nlabel = "x"\n', "connections[0].type: one of kissmetrics"),
         ('[[connections]]\ntype = "kissmetrics"\nlabel = "x"\n', "connections[0].settings.apiKey: the API key is missing"),
         (f'[[connections]]\ntype = "kissmetrics"\nlabel = "x"\nsettings = {{ apiKey = "{SECRET}" }}\n', "a credential is not written into the file"),
         ('[[connections]]\ntype = "kissmetrics"\nlabel = "x"\nsettings = { apiKey = "env:NOT" }\n', "connections[0].settings.apiKey: nothing there"),
@@ -240,3 +249,14 @@ def test_the_file_of_the_readme_is_one() -> None:
 
 def test_a_step_that_keeps_has_nothing_to_run() -> None:
     assert Step(verb="keep", what="account").run is None
+
+
+def test_a_file_is_not_applied_past_a_connection_that_only_a_newer_release_can_read() -> None:
+    bench = Bench()
+    apply(bench, FILE)
+    bench.rows.rows["connection", "con_newer"] = Row('{"id":"con_newer","type":"telegraph","label":"Main"}', 1)
+    with pytest.raises(ConfigInvalid, match="con_newer"):
+        planned(bench, FILE)
+    exported = config_file.export(bench.operator)
+    assert "# The connection con_newer is not here" in exported
+    assert 'label = "Main"' in exported

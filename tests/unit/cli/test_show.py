@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import io
+import re
 
+import pytest
 from rich.console import Console
+from rich.text import Text
 
 from tests.kit.builders import NOON
 from tributary.cli import show
+from tributary.operator import Versioned
 from tributary.ports import FeedEntry, FeedStatus
+from tributary.settings import Connection, UnreadableConnection
 
 
-def rendered(*parts: object) -> str:
+def rendered(*parts: object, width: int = 200) -> str:
     out = io.StringIO()
-    console = Console(file=out, width=200, force_terminal=True, color_system="truecolor", highlight=False)
+    console = Console(file=out, width=width, force_terminal=True, color_system="truecolor", highlight=False)
     for part in parts:
         console.print(part)
     return out.getvalue()
@@ -26,7 +31,7 @@ def entry(name: str, **given: object) -> FeedEntry:
 
 def test_an_events_name_cannot_drive_the_terminal() -> None:
     hostile = "\x1b]0;owned\x07\x1b[31mred\r\n[bold]Buy"
-    said = rendered(show.events([entry(hostile, body="\x1b[2J")], {}, header=True, bodies=True))
+    said = rendered(*show.events([entry(hostile, body="\x1b[2J")], {}, width=200, header=True, bodies=True))
     assert "\x1b]0;" not in said
     assert "\x1b[31mred" not in said
     assert "\x1b[2J" not in said
@@ -35,9 +40,44 @@ def test_an_events_name_cannot_drive_the_terminal() -> None:
 
 def test_a_rejected_event_says_why_and_where() -> None:
     refused = entry("", status=FeedStatus.REJECTED, code="event_not_defined", field="event", message="an event name is needed")
-    said = rendered(show.events([refused], {"src_1": "Shop"}, header=True))
+    said = rendered(*show.events([refused], {"src_1": "Shop"}, width=200, header=True))
     assert "event_not_defined at event: an event name is needed" in said
     assert "Shop" in said
+
+
+@pytest.mark.parametrize("width", [40, 80, 100, 119, 120])
+def test_the_reason_is_whole_in_a_narrow_terminal_too(width: int) -> None:
+    message = "an event name is needed, and it is a text"
+    refused = entry("Berth Booked", status=FeedStatus.REJECTED, code="event_not_defined", field="event", message=message)
+    entries = [entry("Tide Table Seen"), refused, entry("Berth Left")]
+    said = Text.from_ansi(rendered(*show.events(entries, {"src_1": "Shop"}, width=width, header=True), width=width)).plain
+    shown = [line.rstrip() for line in said.splitlines()]
+    assert all(len(line) <= width for line in shown)
+    folded = " ".join(line[4:].strip() if width < 120 else line[84:].strip() for line in shown)
+    assert f"event_not_defined at event: {message}" in " ".join(folded.split())
+    if width >= 80:
+        assert [re.split(r"\s{2,}", line.split("track")[1].strip())[0] for line in shown if "track" in line] == [
+            "Tide Table Seen",
+            "Berth Booked",
+            "Berth Left",
+        ]
+        assert len({line.index("track") for line in shown if "track" in line}) == 1, "one table to the eye"
+        assert sum("received" in line for line in shown) == 1
+        assert [line[:19] for line in shown if "track" in line] == ["2026-03-04 12:00:00"] * 3
+        assert sum("accepted" in line for line in shown) == 2, "nothing of the status is cut"
+
+
+def test_an_empty_table_has_its_header_and_a_later_one_has_not() -> None:
+    assert "received" in rendered(*show.events([], {}, width=80, header=True), width=80)
+    assert "received" not in rendered(*show.events([entry("x")], {}, width=80, header=False), width=80)
+
+
+def test_a_connection_that_cannot_be_read_is_shown_as_such() -> None:
+    readable = Versioned(Connection(id="con_1", type="kissmetrics", label="Main", created_at=NOON), 1)
+    said = rendered(show.connections([readable, UnreadableConnection("con_2")]))
+    assert "Main" in said
+    assert "con_2" in said
+    assert "unreadable" in said
 
 
 def test_a_contact_is_shown_with_why() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 import sys
 from collections.abc import Iterator
 from typing import Any
@@ -60,7 +61,11 @@ def test_every_refusal_is_a_problem_of_the_standards_form() -> None:
         ("/api/events?bodies=true&limit=51", "invalid_parameter", "limit"),
         ("/api/events?cursor=x", "invalid_parameter", "cursor"),
         ("/api/keys?kind=master", "invalid_parameter", "kind"),
-        ("/api/sources?limit=%ff", "malformed_query", None),
+        ("/api/sources?limit=%ff", "malformed_query", "limit"),
+        ("/api/sources?cursor=x&limit=1%ff", "malformed_query", "limit"),
+        ("/api/sources?%ff=1", "malformed_query", None),
+        ("/api/events?source=src_none", "invalid_parameter", "source"),
+        ("/api/events?source=src_none&status=rejected", "invalid_parameter", "source"),
         ("/api/sources?" + "&".join(f"a{n}=1" for n in range(51)), "malformed_query", None),
     ],
 )
@@ -77,6 +82,11 @@ def test_a_parameter_that_does_not_fit_is_named(target: str, code: str, field: s
         ("POST", "/api/sources", {"label": 7}, "invalid_field", "label"),
         ("POST", "/api/sources", {"label": ""}, "invalid_field", "label"),
         ("POST", "/api/sources", {"label": None}, "invalid_field", "label"),
+        ("POST", "/api/sources", {"label": "   "}, "invalid_value", "label"),
+        ("POST", "/api/sources", {"label": "Sh\x1b[31mop"}, "invalid_value", "label"),
+        ("POST", "/api/sources", {"label": "Shop\n"}, "invalid_value", "label"),
+        ("POST", "/api/keys", {"label": "\t", "scopes": ["*"]}, "invalid_value", "label"),
+        ("POST", "/api/connections", {"type": "kissmetrics", "label": "\x00", "settings": {"apiKey": "k"}}, "invalid_value", "label"),
         ("POST", "/api/sources", [], "invalid_field", "body"),
         ("POST", "/api/connections", {"type": "kissmetrics", "label": "x", "settings": {}}, "invalid_value", "settings.apiKey"),
         ("POST", "/api/connections", {"type": "telegraph", "label": "x"}, "invalid_field", "type"),
@@ -106,6 +116,38 @@ def test_a_parameter_that_does_not_fit_is_named(target: str, code: str, field: s
 def test_a_field_that_does_not_fit_is_named(method: str, target: str, body: Any, code: str, field: str) -> None:
     said = ControlBench().call(method, target, body)
     assert (said.status, said.body["code"], said.body.get("field")) == (400, code, field)
+
+
+@pytest.mark.parametrize("target", ["/api/sources/{source}", "/api/connections/{connection}"])
+def test_a_label_is_not_changed_to_one_that_nobody_can_read(target: str) -> None:
+    bench = ControlBench()
+    source = bench.call("POST", "/api/sources", {"label": "👩‍🚀 Ølbåt"}).body["source"]["id"]
+    connection = bench.call("POST", "/api/connections", {"type": "kissmetrics", "label": "x", "settings": {"apiKey": "k"}}).body["id"]
+    said = bench.call("PATCH", target.format(source=source, connection=connection), {"label": "\u2028"})
+    assert (said.status, said.body["field"]) == (400, "label")
+
+
+CONNECTION = {"type": "kissmetrics", "label": "x", "settings": {"apiKey": "k"}}
+
+
+@pytest.mark.parametrize(
+    ("method", "target", "body", "detail"),
+    [
+        ("GET", "/api/events?status=maybe", None, "One of accepted, rejected."),
+        ("GET", "/api/events?type=purchase", None, "One of identify, track, page, screen, group, alias."),
+        ("GET", "/api/keys?kind=master", None, "One of api, write."),
+        ("POST", "/api/connections", {**CONNECTION, "mode": "fast"}, "One of live, paused, shadow."),
+        ("POST", "/api/connections", {**CONNECTION, "type": "telegraph"}, "One of kissmetrics."),
+        ("POST", "/api/connections", {**CONNECTION, "filter": {"all": [{"type": ["x"]}]}}, "One of identify, track, page, screen, group, alias."),
+        ("POST", "/api/connections", {**CONNECTION, "filter": {"all": 1}}, "Expected a list or null, got a whole number."),
+        ("POST", "/api/connections", {**CONNECTION, "filter": {"not": []}}, "Expected an object or null, got a list."),
+        ("POST", "/api/connections", {**CONNECTION, "filter": {"field": "x"}}, "A comparison has both `field` and `is`."),
+        ("POST", "/api/sources", {"label": 1.5}, "Expected a text, got a number."),
+    ],
+)
+def test_a_refusal_says_in_plain_words_what_would_fit(method: str, target: str, body: Any, detail: str) -> None:
+    said = ControlBench().call(method, target, body)
+    assert sorted(re.findall(r"\w+", said.body["detail"])) == sorted(re.findall(r"\w+", detail)), said.body["detail"]
 
 
 @pytest.fixture

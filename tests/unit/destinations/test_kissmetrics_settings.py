@@ -130,3 +130,11 @@ def test_no_message_repeats_the_key() -> None:
     with pytest.raises(SettingsInvalid) as raised:
         parse_settings({"apiKey": "secret key"})
     assert "secret" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("value", "words"), [(1, "the setting apiKey is a text"), (None, "the setting apiKey is required"), (" ", "the setting apiKey is required")]
+)
+def test_what_is_wrong_with_a_key_is_said(value: object, words: str) -> None:
+    with pytest.raises(SettingsInvalid, match=words):
+        parse_settings({"apiKey": value})

@@ -225,7 +225,7 @@ def connections_create(
     try:
         draft = msgspec.convert({"type": type, "label": label, "settings": settings, "mode": mode, "sources": sources}, NewConnection)
     except msgspec.ValidationError as error:
-        problem = of_validation(error, "field")
+        problem = of_validation(error, "field", NewConnection)
         raise Failed(f"{problem.field}: {problem.detail}") from error
     _say(operator.create_connection(draft).value.id)
 
@@ -235,7 +235,7 @@ def connections_list(context: typer.Context) -> None:
     """List connections."""
     from tributary.cli import show  # noqa: PLC0415
 
-    show.console().print(show.connections(connection.value for connection in _chosen(context).operator().connections()))
+    show.console().print(show.connections(_chosen(context).operator().connections()))
 
 
 @connections_app.command("show")
@@ -400,7 +400,9 @@ class _Printer:
         from tributary.cli import show  # noqa: PLC0415
 
         if entries or not self._printed:
-            show.console().print(show.events(entries, self._labels, header=not self._printed, bodies=self._bodies))
+            screen = show.console()
+            for part in show.events(entries, self._labels, width=screen.width, header=not self._printed, bodies=self._bodies):
+                screen.print(part)
             self._printed = True
 
 
@@ -437,7 +439,10 @@ def _source_id(operator: Operator, name: str) -> str:
 
 
 def _connection_id(operator: Operator, name: str) -> str:
-    return _id_of("connection", name, [(one.value.id, one.value.label) for one in operator.connections()])
+    from tributary.settings import UnreadableConnection  # noqa: PLC0415
+
+    there = [(one.id, one.id) if isinstance(one, UnreadableConnection) else (one.value.id, one.value.label) for one in operator.connections()]
+    return _id_of("connection", name, there)
 
 
 def _id_of(what: str, name: str, there: Sequence[tuple[str, str]]) -> str:

@@ -30,8 +30,8 @@ import msgspec
 
 from tributary.control.problems import of_validation
 from tributary.drafts import AccountChange, ConnectionChange, NewConnection, NewSource, SourceChange
-from tributary.operator import Operator, Refused, Versioned
-from tributary.settings import Connection, Source
+from tributary.operator import Operator, Refused, Versioned, check_label
+from tributary.settings import Connection, Source, UnreadableConnection
 
 ReadSecret = Callable[[str], str]
 """The credential behind a reference; raises `ConfigInvalid` where there is none."""
@@ -106,7 +106,7 @@ def read(text: str) -> ConfigFile:
     except tomllib.TOMLDecodeError as error:
         raise ConfigInvalid(f"not TOML: {error}") from error
     except msgspec.ValidationError as error:
-        problem = of_validation(error, "field")
+        problem = of_validation(error, "field", ConfigFile)
         raise ConfigInvalid(f"{problem.field}: {problem.detail[:1].lower()}{problem.detail[1:].rstrip('.')}") from error
 
 
@@ -121,6 +121,9 @@ def export(operator: Operator) -> str:
     parts = [_table("[account]", msgspec.structs.asdict(operator.account().value))]
     parts += [_table("[[sources]]", {"id": source.value.id, "label": source.value.label, "enabled": source.value.enabled}) for source in operator.sources()]
     for connection in operator.connections():
+        if isinstance(connection, UnreadableConnection):
+            parts.append(f"# The connection {connection.id} is not here: this release cannot read it.\n")
+            continue
         value = msgspec.to_builtins(connection.value)
         fields: dict[str, Any] = {"id": connection.value.id, "type": connection.value.type}
         fields |= {name: value[name] for name in _CONNECTION_FIELDS if name in value}
@@ -136,7 +139,7 @@ class _Planner:
         self._operator = operator
         self._read_secret = read_secret
         self._sources = operator.sources()
-        self._connections = operator.connections()
+        self._connections = [_readable(one) for one in operator.connections()]
         self._named: set[str] = set()
         """Ids of what the file speaks of."""
         self.ids = Ids()
@@ -161,6 +164,10 @@ class _Planner:
         _no_duplicates("sources", self._file.sources, lambda table: table.label)
         steps = []
         for number, table in enumerate(self._file.sources):
+            try:
+                check_label(table.label)
+            except Refused as error:
+                raise ConfigInvalid(f"sources[{number}].{error.field}: {error}") from error
             found = self._find(f"sources[{number}]", table, self._sources, {"label": table.label})
             steps.append(self._new_source(table) if found is None else self._changed_source(table, found))
         return steps
@@ -285,6 +292,13 @@ class _Planner:
             self._operator.check_connection(NewConnection(type=table.type, label=table.label, settings=dict(settings), filter=table.filter))
         except Refused as error:
             raise ConfigInvalid(f"{place}.{error.field}: {error}") from error
+
+
+def _readable(connection: Versioned[Connection] | UnreadableConnection) -> Versioned[Connection]:
+    """One that cannot be read might be what a table speaks of: it would be made a second time. Raises `ConfigInvalid`."""
+    if isinstance(connection, UnreadableConnection):
+        raise ConfigInvalid(f"this release cannot read the stack's connection {connection.id}: apply with the release that can")
+    return connection
 
 
 def _left(what: str, prune: bool, run: Callable[[Ids], None]) -> Step:

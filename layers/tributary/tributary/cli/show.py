@@ -8,15 +8,21 @@ from datetime import datetime
 from typing import Any, Final
 
 from rich.console import Console
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
 from tributary.access import state_of
 from tributary.cli.config_file import Step
+from tributary.operator import Versioned
 from tributary.ports import FeedEntry, FeedStatus, Parked
-from tributary.settings import Connection, Key, Source
+from tributary.settings import Connection, Key, Source, UnreadableConnection
 
 _WIDTH_OF_A_PIPE: Final = 200
+_WIDE_ENOUGH_FOR_WHY: Final = 120
+_EVENT_COLUMNS: Final = (("received", 19), ("source", 16), ("type", 8), ("name", 28), ("status", 8))
+_NARROW_EVENT_COLUMNS: Final = (("received", 19), ("source", 12), ("type", 8), ("name", 28), ("status", 8))
+"""79 characters with the spaces between: a terminal of 80 holds them."""
 _VERBS: Final = {"create": ("+", "green"), "change": ("~", "yellow"), "remove": ("-", "red"), "keep": ("=", "dim"), "leave": ("·", "dim")}
 
 
@@ -43,9 +49,15 @@ def keys(found: Iterable[Key], now: datetime) -> Table:
     return _table(("id", "kind", "label", "of source, or scopes", "state", "created", "expires"), rows)
 
 
-def connections(found: Iterable[Connection]) -> Table:
-    rows = [(one.id, one.type, one.label, one.mode if one.enabled else "disabled", ", ".join(one.sources) or "all", _yes(one.filter)) for one in found]
-    return _table(("id", "type", "label", "mode", "sources", "filter"), rows)
+def connections(found: Iterable[Versioned[Connection] | UnreadableConnection]) -> Table:
+    return _table(("id", "type", "label", "mode", "sources", "filter"), [_connection(one) for one in found])
+
+
+def _connection(found: Versioned[Connection] | UnreadableConnection) -> Sequence[str]:
+    if isinstance(found, UnreadableConnection):
+        return found.id, "", "", "unreadable: it needs a newer release", "", ""
+    one = found.value
+    return one.id, one.type, one.label, one.mode if one.enabled else "disabled", ", ".join(one.sources) or "all", _yes(one.filter)
 
 
 def parked(found: Iterable[Parked]) -> Table:
@@ -56,25 +68,39 @@ def parked(found: Iterable[Parked]) -> Table:
     return _table(("parked", "source", "message id", "code", "reason", "attempts", "last status"), rows)
 
 
-def events(entries: Sequence[FeedEntry], labels: Mapping[str, str], *, header: bool, bodies: bool = False) -> Table:
-    """`labels`: of the sources, by id. Fixed columns, so that tables one below the other read as one."""
-    table = Table(box=None, show_header=header, pad_edge=False, header_style="bold", expand=False)
-    for name, width in (("received", 19), ("source", 16), ("type", 8), ("name", 28), ("status", 8)):
-        table.add_column(name, width=width, no_wrap=True, overflow="ellipsis")
-    table.add_column("why" if not bodies else "why, and what was sent", overflow="fold")
+def events(entries: Sequence[FeedEntry], labels: Mapping[str, str], *, width: int, header: bool, bodies: bool = False) -> Iterable[Table | Padding]:
+    """`labels`: of the sources, by id. Fixed columns, so that tables one below the other read as one. Where `width` leaves no room beside them for why an event
+    was refused, that stands on lines of its own."""
+    wide = width >= _WIDE_ENOUGH_FOR_WHY
+    beside = ("why" if not bodies else "why, and what was sent") if wide else None
+    table = _events_table(beside, header=header)
     for entry in entries:
         refused = entry.status is FeedStatus.REJECTED
         why = plain(f"{entry.code} at {entry.field}: {entry.message}" if refused else entry.code)
         if bodies and entry.body is not None:
             why = Text.assemble(why, "\n" if why else "", plain(entry.body, "dim"))
-        table.add_row(
+        cells: list[Text | str] = [
             _time(entry.received_at),
             plain(labels.get(entry.source, entry.source)),
             plain(entry.type),
             plain(entry.name),
             Text(entry.status, style="red" if refused else "green"),
-            why,
-        )
+        ]
+        table.add_row(*cells, *([why] if wide else []))
+        if why and not wide:
+            yield table
+            yield Padding(why, (0, 0, 0, 4))
+            table = _events_table(beside, header=False)
+    if table.row_count or not entries:
+        yield table
+
+
+def _events_table(beside: str | None, *, header: bool) -> Table:
+    table = Table(box=None, show_header=header, pad_edge=False, collapse_padding=True, header_style="bold", expand=False)
+    for name, width in _EVENT_COLUMNS if beside is not None else _NARROW_EVENT_COLUMNS:
+        table.add_column(name, width=width, no_wrap=True, overflow="ellipsis")
+    if beside is not None:
+        table.add_column(beside, overflow="fold")
     return table
 
 

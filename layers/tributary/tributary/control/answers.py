@@ -96,6 +96,7 @@ class ConnectionPage(_Answer, frozen=True, kw_only=True):
     """Connections, by id."""
 
     data: list[ConnectionAnswer]
+    unreadable: Annotated[list[str], Meta(description="Ids of those that this release cannot read, on every page: a newer one wrote them. They stand still.")]
     next_cursor: NextCursor
 
 

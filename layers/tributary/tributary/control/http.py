@@ -207,11 +207,13 @@ def _call(route: Route, request: Request, path: Mapping[str, str], key: Key | No
 
 def _query(route: Route, text: str) -> msgspec.Struct | None:
     try:
-        pairs = parse_qsl(text, keep_blank_values=True, max_num_fields=MAX_PARAMETERS, errors="strict")
+        pairs = parse_qsl(text, keep_blank_values=True, max_num_fields=MAX_PARAMETERS, errors="surrogateescape")
     except ValueError as error:
-        raise Problem(status=400, code="malformed_query", detail=f"The query is not UTF-8, or has more than {MAX_PARAMETERS} parameters.") from error
+        raise Problem(status=400, code="malformed_query", detail=f"The query has more than {MAX_PARAMETERS} parameters.") from error
     given: dict[str, str] = {}
     for name, value in pairs:
+        if not _is_text(value) or not _is_text(name):
+            raise Problem(status=400, code="malformed_query", field=name[:64] if _is_text(name) else None, detail="This is not UTF-8.")
         if name in given:
             raise Problem(status=400, code="repeated_parameter", field=name[:64], detail="It was given more than once.")
         given[name] = value
@@ -225,7 +227,12 @@ def _query(route: Route, text: str) -> msgspec.Struct | None:
     try:
         return msgspec.convert(given, route.query, strict=False)
     except msgspec.ValidationError as error:
-        raise of_validation(error, "parameter") from error
+        raise of_validation(error, "parameter", route.query) from error
+
+
+def _is_text(given: str) -> bool:
+    """Whether all of it was UTF-8: what was not is a surrogate now."""
+    return not any("\ud800" <= character <= "\udfff" for character in given)
 
 
 def _body(route: Route, request: Request) -> msgspec.Struct | None:
@@ -241,7 +248,7 @@ def _body(route: Route, request: Request) -> msgspec.Struct | None:
     try:
         return msgspec.json.decode(request.body or b"{}", type=route.body)
     except msgspec.ValidationError as error:
-        raise of_validation(error, "field") from error
+        raise of_validation(error, "field", route.body) from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise Problem(status=400, code="malformed_json", field="body", detail=_NOT_JSON) from error
     except RecursionError as error:

@@ -8,18 +8,31 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
+
+if TYPE_CHECKING:
+    from msgspec import inspect
 
 CONTENT_TYPE: Final = "application/problem+json"
 
 _TYPE_PREFIX: Final = "urn:problem-type:tributary:"
 """A name, not an address: nothing is to be fetched there."""
 _AT: Final = re.compile(r" - at `(?:key` in `)?\$\.?(?P<path>[^`]*)`$")
+_STEP: Final = re.compile(r"[^.\[\]]+|\[[^\]]*\]")
 _NAMED: Final = re.compile(r"Object (?P<what>contains unknown|missing required) field `(?P<name>[^`]*)`")
-_JSON_WORDS: Final = (("`str`", "a text"), ("`int`", "a whole number"), ("`bool`", "true or false"), ("`object`", "an object"), ("`array`", "a list"))
+_JSON_TYPES: Final = re.compile(r"`([a-z]+(?: \| [a-z]+)*)`")
+_JSON_WORDS: Final = {
+    "str": "a text",
+    "int": "a whole number",
+    "float": "a number",
+    "bool": "true or false",
+    "object": "an object",
+    "array": "a list",
+    "null": "null",
+}
 
 
 class ProblemDetails(msgspec.Struct, frozen=True, kw_only=True):
@@ -69,8 +82,8 @@ class Problem(Exception):
         )
 
 
-def of_validation(error: msgspec.ValidationError, noun: str) -> Problem:
-    """What msgspec found, as a problem that names the field. `noun`: `field` of a body, `parameter` of a query."""
+def of_validation(error: msgspec.ValidationError, noun: str, type: type[msgspec.Struct]) -> Problem:
+    """What msgspec found, as a problem that names the field. `noun`: `field` of a body, `parameter` of a query. `type`: what was to be read."""
     text = str(error)
     at = _AT.search(text)
     path = at["path"] if at else ""
@@ -83,7 +96,41 @@ def of_validation(error: msgspec.ValidationError, noun: str) -> Problem:
             status=400, code=f"unknown_{noun}" if unknown else f"missing_{noun}", field=full, detail=f"There is no such {noun}." if unknown else "It is needed."
         )
     if text.startswith("Invalid enum value"):
-        text = "Not one of the values there are"
-    for word, plain in _JSON_WORDS:
-        text = text.replace(word, plain)
+        text = f"one of {', '.join(_values_at(type, path))}"
+    text = _JSON_TYPES.sub(_in_words, text)
     return Problem(status=400, code=f"invalid_{noun}", field=path or ("body" if noun == "field" else None), detail=text[:1].upper() + text[1:] + ".")
+
+
+def _in_words(found: re.Match[str]) -> str:
+    """JSON's types, as msgspec lists them; anything else stays as it is."""
+    types = found[1].split(" | ")
+    return " or ".join(_JSON_WORDS[type] for type in types) if all(type in _JSON_WORDS for type in types) else found[0]
+
+
+def _values_at(type: type[msgspec.Struct], path: str) -> list[str]:
+    """The values that a field takes which takes only some."""
+    from msgspec import inspect  # noqa: PLC0415  (only a refusal needs it)
+
+    here = _parts(inspect.type_info(type))
+    for step in _STEP.findall(path):
+        if step.startswith("["):
+            here = [part for one in here if isinstance(one, inspect.ListType) for part in _parts(one.item_type)]
+        else:
+            fields = [field for one in here if isinstance(one, inspect.StructType) for field in one.fields]
+            here = [part for field in fields if field.encode_name == step for part in _parts(field.type)]
+    values: list[str] = []
+    for one in here:
+        if isinstance(one, inspect.LiteralType):
+            values += [str(value) for value in one.values]
+        elif isinstance(one, inspect.EnumType):
+            values += [str(value) for value in one.cls]
+    return values
+
+
+def _parts(type: inspect.Type) -> list[inspect.Type]:
+    """A type without what is only said of it; of a union, each."""
+    from msgspec import inspect  # noqa: PLC0415
+
+    if isinstance(type, inspect.Metadata):
+        return _parts(type.type)
+    return [part for one in type.types for part in _parts(one)] if isinstance(type, inspect.UnionType) else [type]

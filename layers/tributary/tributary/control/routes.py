@@ -38,10 +38,11 @@ from tributary.control.paging import DEFAULT_LIMIT, MAX_LIMIT, Place, page_of
 from tributary.control.problems import Problem
 from tributary.drafts import AccountChange, ConnectionChange, KeyRotation, NewConnection, NewKey, NewSource, SourceChange
 from tributary.events import EventType
-from tributary.operator import InUse, Invalid, NotFound, Operator, Refused, VersionConflict
+from tributary.operator import InUse, Invalid, NotFound, Operator, Refused, Unreadable, VersionConflict, Versioned
 from tributary.ports import FeedStatus, Parking, ShadowStore
 from tributary.recent import DEFAULT_WINDOW, KEPT, MAX_LIMIT_WITH_BODIES, QueryInvalid, RecentEvents, query_of
 from tributary.recent import MAX_LIMIT as MAX_EVENTS
+from tributary.settings import UnreadableConnection
 from tributary.version import VERSION
 
 _BODIES: Final = "events:read_bodies"
@@ -236,7 +237,7 @@ class ControlApi:
                 summary="A connection",
                 handle=_refusing(self._connection),
                 answer=ConnectionAnswer,
-                problems=[404],
+                problems=[404, 409],
             ),
             Route(
                 method="PATCH",
@@ -268,7 +269,7 @@ class ControlApi:
                 handle=_refusing(self._parked),
                 query=PageQuery,
                 answer=ParkedPage,
-                problems=[404],
+                problems=[404, 409],
             ),
             Route(
                 method="GET",
@@ -279,13 +280,16 @@ class ControlApi:
                 handle=_refusing(self._shadow),
                 query=PageQuery,
                 answer=ShadowPage,
-                problems=[404],
+                problems=[404, 409],
             ),
         ]
 
     def _connections(self, call: Call) -> Answer:
-        page, following = _page(call, self.operator.connections(), lambda connection: (connection.value.id, ""))
-        return Answer(body=ConnectionPage(data=[connection_answer(connection) for connection in page], next_cursor=following))
+        found = self.operator.connections()
+        readable = [one for one in found if isinstance(one, Versioned)]
+        unreadable = [one.id for one in found if isinstance(one, UnreadableConnection)]
+        page, following = _page(call, readable, lambda connection: (connection.value.id, ""))
+        return Answer(body=ConnectionPage(data=[connection_answer(connection) for connection in page], unreadable=unreadable, next_cursor=following))
 
     def _create_connection(self, call: Call) -> Answer:
         made = self.operator.create_connection(call.body)
@@ -370,12 +374,23 @@ class ControlApi:
                 raise Problem(status=400, code="invalid_parameter", field="limit", detail=f"With bodies a page has at most {MAX_LIMIT_WITH_BODIES}.")
         try:
             asked = query_of(now=self.now(), source=query.source, type=query.type, status=query.status, since=query.since, until=query.until)
-            sources = [source.value.id for source in self.operator.sources()] if query.source is None and query.cursor is None else []
+            sources = self._sources_to_read(query)
             page = self.recent.page(asked, sources=sources, limit=query.limit, cursor=query.cursor)
         except QueryInvalid as error:
             raise Problem(status=400, code="invalid_parameter", field=error.field, detail=f"{str(error)[:1].upper()}{str(error)[1:]}.") from error
         entries = self.recent.bodies(page.entries) if query.bodies else page.entries
         return Answer(body=EventPage(data=[event_line(entry, bodies=query.bodies) for entry in entries], next_cursor=page.cursor))
+
+    def _sources_to_read(self, query: EventsQuery) -> list[str]:
+        """A cursor holds them. Raises `QueryInvalid`."""
+        if query.cursor is not None:
+            return []
+        if query.source is None:
+            return [source.value.id for source in self.operator.sources()]
+        try:
+            return [self.operator.source(query.source).value.id]
+        except NotFound as error:
+            raise QueryInvalid("source", "there is no such source") from error
 
 
 def _health(_: Call) -> Answer:
@@ -409,6 +424,6 @@ def _refusing(handle: Callable[[Call], Answer]) -> Callable[[Call], Answer]:
 
 def _raise_problem(refused: Refused, *, seen: bool) -> NoReturn:
     """`seen`: whether the caller named the version that it meant (then 412: RFC 9110, 13.1.1)."""
-    status = {NotFound: 404, Invalid: 400, InUse: 409, VersionConflict: 412 if seen else 409}[type(refused)]
+    status = {NotFound: 404, Invalid: 400, InUse: 409, Unreadable: 409, VersionConflict: 412 if seen else 409}[type(refused)]
     text = str(refused)
     raise Problem(status=status, code=refused.code, field=refused.field, detail=f"{text[:1].upper()}{text[1:]}.") from refused

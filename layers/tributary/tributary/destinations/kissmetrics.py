@@ -405,15 +405,17 @@ def _shown(name: str) -> str:
 def _toggle(settings: Mapping[str, Any], name: str) -> bool:
     value = settings.get(name, True)
     if not isinstance(value, bool):
-        raise SettingsInvalid(f"{name} must be true or false", field=name)
+        raise SettingsInvalid(f"the setting {name} is true or false", field=name)
     return value
 
 
 def _api_key(value: object) -> str:
-    if not isinstance(value, str) or not value.strip():
-        raise SettingsInvalid("apiKey is required", field="apiKey")
+    if value is not None and not isinstance(value, str):
+        raise SettingsInvalid("the setting apiKey is a text", field="apiKey")
+    if value is None or not value.strip():
+        raise SettingsInvalid("the setting apiKey is required", field="apiKey")
     if value.split() != [value]:
-        raise SettingsInvalid("apiKey holds white space", field="apiKey")
+        raise SettingsInvalid("the setting apiKey holds white space", field="apiKey")
     return value
 
 
@@ -422,17 +424,17 @@ def _key_case(value: object) -> KeyCase:
         return "seed"
     if value == "source":
         return "source"
-    raise SettingsInvalid("keyCase must be `seed` or `source`", field="keyCase")
+    raise SettingsInvalid("the setting keyCase is `seed` or `source`", field="keyCase")
 
 
 def _endpoint(value: object) -> str:
     if value == DEFAULT_ENDPOINT:
         return DEFAULT_ENDPOINT
     if not isinstance(value, str):
-        raise SettingsInvalid("endpoint must be a URL", field="endpoint")
+        raise SettingsInvalid("the setting endpoint is a URL", field="endpoint")
     url = parts_of(value)
     if url.query or url.fragment or "?" in value or "#" in value or "@" in url.netloc:
-        raise SettingsInvalid("endpoint must be a host and perhaps a path, without credentials, query or fragment", field="endpoint")
+        raise SettingsInvalid("the setting endpoint is a host and perhaps a path, without credentials, query or fragment", field="endpoint")
     return value.rstrip("/")
 
 
