@@ -8,12 +8,18 @@ Several may run at once: each has ports, a folder and an emulator of its own.
 
 from __future__ import annotations
 
+import os
+import signal
+import sys
+
+if __name__ == "__main__":
+    # Half a second of imports follows, in which nothing is started yet: Ctrl-C just ends us.
+    signal.signal(signal.SIGINT, lambda *_: os._exit(0))
+
 import argparse
 import json
-import os
 import shutil
 import socket
-import sys
 import time
 import urllib.error
 import urllib.request

@@ -277,6 +277,28 @@ def test_the_local_stacks_variables_are_for_a_shell(tributary: CommandLine, tmp_
     assert said == "http://127.0.0.1:1 wk_'x tk_y http://127.0.0.1:3\n"
 
 
+def test_init_of_the_local_stack_names_an_address_that_leads_there(tributary: CommandLine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tributary.run("init")
+    (tmp_path / ".local").mkdir()
+    tributary.write_stack_file(tmp_path / ".local", stack_name="shop", api_url="http://127.0.0.1:4511", emulator_url="http://127.0.0.1:4510")
+    monkeypatch.chdir(tmp_path)
+    said = tributary.run("--local", "init", stack=None).out
+    assert "http://127.0.0.1:4511/v1" in said
+    assert "api.example" not in said
+
+
+def test_connections_are_listed_although_one_cannot_be_read(tributary: CommandLine) -> None:
+    made = tributary.operator().create_connection(NewConnection(type="kissmetrics", label="Main", settings={"apiKey": SECRET})).value.id
+    data = '{"id":"con_newer","type":"telegraph"}'
+    item = {"pk": {"S": "connection"}, "sk": {"S": "con_newer"}, "data": {"S": data}, "version": {"N": "1"}}
+    boto3.client("dynamodb").put_item(TableName="config", Item=item)
+    listed = tributary.run("connections", "list")
+    assert (listed.code, [line.split()[0] for line in listed.lines[1:]]) == (0, sorted([made, "con_newer"]))
+    shown = tributary.run("connections", "show", "con_newer")
+    assert (shown.code, shown.err) == (1, "this release cannot read this connection\n")
+    assert tributary.run("parked", "con_newer").out == "Nothing is parked.\n"
+
+
 def test_help_does_not_wait_for_the_aws_sdk() -> None:
     root = Path(__file__).parents[2]
     code = (

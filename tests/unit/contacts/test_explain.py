@@ -76,18 +76,19 @@ def test_a_contact_is_described_in_plain_data() -> None:
     described = describe(world.the("user", "42"))
     assert json.loads(json.dumps(described)) == described
     assert described["identifiers"] == [
-        {"kind": "user", "value": "42", "since": "2026-03-04T12:00:01+00:00"},
-        {"kind": "anonymous", "value": "b-1", "since": "2026-03-04T12:00:01+00:00"},
-        {"kind": "email", "value": "ana@quay.example", "since": "2026-03-04T12:00:02+00:00"},
-        {"kind": "anonymous", "value": "b-7", "since": "2026-03-04T12:00:05+00:00"},
+        {"kind": "user", "value": "42", "since": "2026-03-04T12:00:01Z"},
+        {"kind": "anonymous", "value": "b-1", "since": "2026-03-04T12:00:01Z"},
+        {"kind": "email", "value": "ana@quay.example", "since": "2026-03-04T12:00:02Z"},
+        {"kind": "anonymous", "value": "b-7", "since": "2026-03-04T12:00:05Z"},
     ]
     assert (described["traits"], described["custom_fields"]) == ({"email": "ana@quay.example", "name": "Ana"}, {"plan": "crew"})
     assert described["traits_too_long"] == ["bio"]
-    assert (described["first_seen"], described["last_seen"]) == ("2026-03-04T12:00:01+00:00", "2026-03-04T12:00:07+00:00")
+    assert (described["first_seen"], described["last_seen"]) == ("2026-03-04T12:00:01Z", "2026-03-04T12:00:07Z")
     assert [(one["id"], one["traits"]) for one in described["groups"]] == [("g-1", {"size": 3})]
     assert described["merges"] == 1
     assert described["settled"] is True
     assert len(described["why"]) == 5
+    assert {step["at"][-1] for step in described["why"]} == {"Z"}
 
 
 def test_a_journey_is_found_under_every_partition_of_the_log() -> None:

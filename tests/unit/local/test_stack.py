@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import boto3
@@ -82,3 +85,18 @@ def test_sam_asks_nobody_for_newer_versions_and_keeps_its_files_with_us(tmp_path
     notes = json.loads((Path(env["__SAM_CLI_APP_DIR"]) / "metadata.json").read_text())
     assert notes["lastVersionCheck"] > 0
     assert ".local" in Path(env["__SAM_CLI_APP_DIR"]).parts
+
+
+def test_ctrl_c_while_the_launcher_is_still_being_imported_ends_it_in_silence(tmp_path: Path) -> None:
+    (tmp_path / "boto3.py").write_text("import os, signal, time\nos.kill(os.getpid(), signal.SIGINT)\ntime.sleep(10)\n")
+    root = Path(__file__).parents[3]
+    done = subprocess.run(
+        [sys.executable, "-m", "local.stack", "--state", str(tmp_path)],
+        cwd=root,
+        env={**os.environ, "PYTHONPATH": f"{tmp_path}{os.pathsep}{root / 'layers' / 'tributary'}"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")

@@ -6,7 +6,7 @@ A launcher uses it as a library: `operator_of(of_stack("tributary", endpoint_url
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -101,7 +101,9 @@ def of_local(path: Path = LOCAL_STACK_FILE) -> Target:
         emulator_url = str(said["emulator_url"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise TargetMissing(f"No local stack is running ({path} is not there or not complete): start one with `make local`.") from error
-    return of_stack(str(said.get("stack_name", DEFAULT_STACK)), endpoint_url=emulator_url, region=LOCAL_REGION, credentials=LOCAL_CREDENTIALS)
+    target = of_stack(str(said.get("stack_name", DEFAULT_STACK)), endpoint_url=emulator_url, region=LOCAL_REGION, credentials=LOCAL_CREDENTIALS)
+    # The template's output is an address of AWS, which leads nowhere here.
+    return replace(target, api_url=str(said.get("api_url", "")))
 
 
 def operator_of(target: Target) -> Operator:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from tributary.contacts.explain import explain
@@ -27,9 +28,14 @@ def describe(contact: Contact) -> dict[str, Any]:
         ],
         "merges": contact.merge_count,
         "settled": contact.is_settled,
-        "why": [{"reason": step.reason, "at": step.at.isoformat(), "event": step.event.message_id, "sentence": step.sentence} for step in explain(contact)],
+        "why": [{"reason": step.reason, "at": _written(step.at), "event": step.event.message_id, "sentence": step.sentence} for step in explain(contact)],
     }
 
 
 def _time(moment: int | None) -> str | None:
-    return None if moment is None else as_time(moment).isoformat()
+    return None if moment is None else _written(as_time(moment))
+
+
+def _written(moment: datetime) -> str:
+    """As the API writes it."""
+    return f"{moment.isoformat().removesuffix('+00:00')}Z"
