@@ -5,11 +5,13 @@ A vendor is a table of routes (`Vendor.routes`); `Fake` puts beside it, for a te
     GET    /__requests   every request received, oldest first: {at, method, path, query: {name: [value]}, headers (lower-case),
                          body (inflated text; `body_base64` instead if not UTF-8), status (null where the connection was closed), applied}
     DELETE /__requests   forget them
-    POST   /__script     answers to give next, a list of {match?: {path?}, status, headers, body, delay_s, drop: "before" | "after_apply"}; an empty list
-                         forgets those not used yet
+    POST   /__script     answers to give next, a list of {match?: {path?, params?}, status, headers, body, delay_s, drop: "before" | "after_apply"}; an
+                         empty list forgets those not used yet. `params` are of the query or a form: {"page": "7"} fits page 7 alone
     GET    /__script     those not used yet
     GET    /__state      what the vendor would have stored
     DELETE /__state      forget it
+
+A vendor may have controls of its own beside these (`Vendor.controls`).
 
 The log is a log of what came over the wire: it holds what was scripted to fail too. `applied` tells whether the vendor took the request in.
 
@@ -31,6 +33,7 @@ from fnmatch import fnmatchcase
 from http import HTTPStatus
 from threading import Lock
 from typing import Annotated, Any, ClassVar, Final, Literal
+from urllib.parse import parse_qsl
 
 import msgspec
 
@@ -52,12 +55,21 @@ class Request:
     params: Mapping[str, str] = field(default_factory=dict)
     """What stood at the `{name}`s of the route."""
 
+    @property
+    def sent(self) -> dict[str, str]:
+        """The parameters of the query and, over them, of a form; the last of a repeated name."""
+        query = {name: values[-1] for name, values in self.query.items()}
+        form = parse_qsl(self.body.decode(errors="replace"), keep_blank_values=True) if "json" not in self.headers.get("content-type", "") else []
+        return {**query, **dict(form)}
+
 
 @dataclass(frozen=True, kw_only=True)
 class Answer:
     status: int = 200
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes = b""
+    delay_s: float = 0.0
+    """How long the vendor takes over it."""
 
     @classmethod
     def json(cls, value: Any, *, status: int = 200) -> Answer:
@@ -70,6 +82,15 @@ class Route:
     path: str
     """`/api/profiles/{id}`: each `{name}` takes one part of a path."""
     answer: Callable[[Request], Answer]
+
+
+@dataclass(frozen=True)
+class Control:
+    method: str
+    path: str
+    """`/__shop`."""
+    answer: Callable[[Request], Answer | Callable[[], Answer]]
+    """A second step, if it returns one, runs while the vendor goes on answering others: what it sends out itself may make them ask."""
 
 
 class Vendor(ABC):
@@ -88,6 +109,14 @@ class Vendor(ABC):
     def forget(self) -> None:
         """Start empty again."""
 
+    def controls(self) -> Sequence[Control]:
+        """What a test or a person can do to it beside what every fake has. Not logged, not scripted."""
+        return ()
+
+    def unknown(self, status: HTTPStatus) -> Answer:
+        """To a path (404) or a method (405) that it has no route for."""
+        return Answer.json({"error": status.phrase}, status=status)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
@@ -97,9 +126,14 @@ class Outcome:
     delay_s: float = 0.0
 
 
-class _Match(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class _Match(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     path: str = "*"
     """The whole path, or a pattern of it: `/api/*`."""
+    params: dict[str, str] = {}
+    """Parameters of the query or a form, each with this value."""
+
+    def fits(self, request: Request) -> bool:
+        return fnmatchcase(request.path, self.path) and (not self.params or self.params.items() <= request.sent.items())
 
 
 class _Step(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -113,7 +147,7 @@ class _Step(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
     drop: Literal["before", "after_apply"] | None = None
 
     def fits(self, request: Request) -> bool:
-        return self.match is None or fnmatchcase(request.path, self.match.path)
+        return self.match is None or self.match.fits(request)
 
     @property
     def applies(self) -> bool:
@@ -164,9 +198,10 @@ class Fake:
     def receive(self, request: Request) -> Outcome:
         """Take one request in, or not, as the script says; one at a time, so that the log and the vendor agree on the order."""
         with self._lock:
-            if request.path.startswith("/__"):
-                return Outcome(answer=self._control(request))
-            return self._vendor_request(request)
+            if not request.path.startswith("/__"):
+                return self._vendor_request(request)
+            answer = self._control(request)
+        return Outcome(answer=answer if isinstance(answer, Answer) else answer())
 
     def _vendor_request(self, request: Request) -> Outcome:
         step = self._next_step(request)
@@ -181,7 +216,7 @@ class Fake:
             own = Answer()
         answer = None if step.drop is not None else step.answer_over(own)
         self._log.append(_Logged(request=request, status=None if answer is None else answer.status, applied=applied))
-        return Outcome(answer=answer, delay_s=step.delay_s)
+        return Outcome(answer=answer, delay_s=step.delay_s + own.delay_s)
 
     def _next_step(self, request: Request) -> _Step:
         for index, step in enumerate(self._script):
@@ -196,9 +231,13 @@ class Fake:
             if request.method in route.methods:
                 return route, params
         status = HTTPStatus.METHOD_NOT_ALLOWED if there else HTTPStatus.NOT_FOUND
-        return Answer.json({"error": status.phrase}, status=status)
+        return self._vendor.unknown(status)
 
-    def _control(self, request: Request) -> Answer:
+    def _control(self, request: Request) -> Answer | Callable[[], Answer]:
+        controls = self._vendor.controls()
+        for control in controls:
+            if (control.method, control.path) == (request.method, request.path):
+                return control.answer(request)
         match request.method, request.path:
             case "GET", "/__requests":
                 return Answer.json([logged.as_json() for logged in self._log])
@@ -220,7 +259,8 @@ class Fake:
             case "DELETE", "/__state":
                 self._vendor.forget()
             case _:
-                return Answer.json({"error": "a fake has /__requests, /__script and /__state"}, status=404)
+                paths = ["/__requests", "/__script", *dict.fromkeys(control.path for control in controls)]
+                return Answer.json({"error": f"a fake has {', '.join(paths)} and /__state"}, status=404)
         return Answer.json({"ok": True})
 
 

@@ -22,9 +22,10 @@ from urllib.parse import parse_qs
 
 from local.fakes.fake import Answer, Fake, Request, Vendor
 from local.fakes.kissmetrics import Kissmetrics
+from local.fakes.konnektive.vendor import Konnektive
 
-VENDORS: Final[Mapping[str, Callable[[], Vendor]]] = {"kissmetrics": Kissmetrics}
-"""Every vendor that has a fake; a new one is a module beside `kissmetrics.py` and a line here."""
+VENDORS: Final[Mapping[str, Callable[[], Vendor]]] = {"kissmetrics": Kissmetrics, "konnektive": Konnektive}
+"""Every vendor that has a fake; a new one is a module or package beside `kissmetrics.py` and a line here."""
 
 
 class Running:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from local.fakes.fake import Answer, Fake, Outcome, Request, Route, Vendor
+from local.fakes.fake import Answer, Control, Fake, Outcome, Request, Route, Vendor
 
 NOON = datetime(2026, 3, 4, 12, 0, 0, 125_000, tzinfo=UTC)
 
@@ -134,6 +134,51 @@ def test_a_step_waits_for_the_path_it_names(fake: Fake) -> None:
     assert status(send(fake, "GET", "/things")) == 200
     assert put(fake, "cup") == 500
     assert put(fake, "cup") == 201
+
+
+def test_a_step_waits_for_the_parameters_it_names_in_query_or_form(fake: Fake) -> None:
+    script(fake, {"match": {"params": {"page": "2"}}, "status": 500}, {"match": {"path": "/things", "params": {"page": "3", "size": "9"}}, "status": 503})
+    assert put(fake, "cup") == 201
+    assert status(send(fake, "GET", "/things", query={"page": ["1"]})) == 200
+    assert status(send(fake, "GET", "/things", query={"page": ["3"], "size": ["8"]})) == 200
+    assert status(send(fake, "GET", "/things", query={"page": ["3"]}, body=b"size=9")) == 503
+    assert status(send(fake, "PUT", "/things/cup", body=b"page=2")) == 500
+    assert put(fake, "cup") == 201
+
+
+class Desk(Shelf):
+    """A shelf with a control, whose second step asks the fake, and slow answers."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fake = Fake(self)
+
+    def routes(self) -> Sequence[Route]:
+        return [*super().routes(), Route(("GET",), "/slow", lambda _: Answer(delay_s=2))]
+
+    def controls(self) -> Sequence[Control]:
+        return [
+            Control("POST", "/__fill", lambda request: Answer.json({"filled": request.body.decode()})),
+            Control("POST", "/__ask", lambda _: lambda: Answer.json(read(self.fake, "/things"))),
+        ]
+
+
+def test_a_vendor_may_have_controls_of_its_own_which_are_not_logged_and_may_make_others_ask() -> None:
+    fake = Desk().fake
+    answer = send(fake, "POST", "/__fill", body=b"tea").answer
+    assert answer == Answer.json({"filled": "tea"})
+    assert read(fake, "/__requests") == []
+    assert send(fake, "POST", "/__ask").answer == Answer.json([])
+    refused = send(fake, "GET", "/__fill").answer
+    assert refused is not None
+    assert refused.status == 404
+    assert b"/__fill" in refused.body
+
+
+def test_a_vendors_own_delay_and_a_scripted_one_add_up() -> None:
+    fake = Desk().fake
+    script(fake, {"delay_s": 3})
+    assert [send(fake, "GET", "/slow").delay_s for _ in range(2)] == [5, 2]
 
 
 def test_a_step_sets_headers_and_a_body_of_text_or_json(fake: Fake) -> None:
