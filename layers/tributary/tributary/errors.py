@@ -15,12 +15,14 @@
     │     ├── TooOld              retried for as long as the destination's window
     │     ├── ConnectionDeleted   the connection it was meant for is gone
     │     ├── QueueExpiryNear     it has to wait on, and the queue would soon drop it
-    │     └── UnreadableMessage   our own message does not parse
+    │     ├── UnreadableMessage   our own message does not parse
+    │     └── RowUnreadable       a record of a source has no id, or a field without which it would be misread
     └── HaltError       our configuration or credential is wrong: stop this destination, alarm, lose nothing
           ├── CredentialRefused
           ├── CredentialMissing
           ├── SettingsInvalid
-          └── ConnectionUnreadable  another release wrote its row
+          ├── ConnectionUnreadable  another release wrote its row
+          └── SourceRefused         a source that we ask does not let us in
 
 A message says what and where, never a body, a key or an email.
 """
@@ -157,6 +159,16 @@ class UnreadableMessage(ParkError):
     code = "unreadable_message"
 
 
+class RowUnreadable(ParkError):
+    """A record of a polled vendor has no id, or a field without which it would be misread. `field` names it, by the vendor's name."""
+
+    code = "row_unreadable"
+
+    def __init__(self, message: str, *, field: str) -> None:
+        super().__init__(message)
+        self.field = field
+
+
 class HaltError(TributaryError):
     """Nobody's event is at fault: the connection's configuration is."""
 
@@ -190,3 +202,15 @@ class ConnectionUnreadable(HaltError):
     """The connection's row is not one that this release reads: a newer one wrote it, and was rolled back."""
 
     code = "connection_unreadable"
+
+
+class SourceRefused(HaltError):
+    """A source that we ask does not let us in, and says why; asked again, it might lock the user out. `problem`: `login`, `address` or `permission`; the text
+    says what a person has to do."""
+
+    code = "source_refused"
+
+    def __init__(self, message: str, *, problem: str, endpoint: str = "") -> None:
+        super().__init__(message)
+        self.problem = problem
+        self.endpoint = endpoint
