@@ -15,6 +15,7 @@ from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from tributary.adapters import aws
+from tributary.adapters.config_store import DynamoLinkedConnections
 from tributary.adapters.contacts import DynamoContacts
 from tributary.adapters.event_log import DynamoEventLog
 from tributary.adapters.poison import DynamoPoisonRecords
@@ -40,6 +41,7 @@ def stream() -> StreamReader:
         digests=digests_from(SsmSecrets(aws.ssm, env.secrets_prefix)),
         sleep=time.sleep,
         jitter=random.random,
+        linked=DynamoLinkedConnections(aws.dynamodb, env.config_table),
     )
 
     def resolve(events: Sequence[Event]) -> Counter[str]:

@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
+import dataclasses
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence, Set
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 import msgspec
 
+from tests.kit import commerce
 from tests.kit.stores import MemoryEventLog, MemorySuppressions
+from tributary.contacts.describe import describe
 from tributary.contacts.reading import Contact, read_contact, read_contact_by_id
 from tributary.contacts.resolver import Outcome, Resolver
-from tributary.contacts.rows import POINTER_SORT, ROOT_SORT, Root, decode, decode_pointer
+from tributary.contacts.rows import POINTER_SORT, ROOT_SORT, WEAK_SORT, Root, decode, decode_pointer
 from tributary.errors import StoreUnavailable, WriteConflict
-from tributary.events import Event, Group, Identify
+from tributary.events import Event, Group, Identify, Page
 from tributary.identity.digests import Digests
 from tributary.identity.identifiers import ANONYMOUS, Identifier, is_usable
 from tributary.identity.rules import IdentityRules
 from tributary.log_codec import key_of
-from tributary.ports import ContactRow, ContactStore, EventLog, Put, RemoveRow, RowKey, Suppressions, WriteRow
+from tributary.ports import ContactRow, ContactStore, EventLog, LinkedConnections, Put, RemoveRow, RowKey, Suppressions, WriteRow
 
 DIGESTS: Final = Digests(b"a key for tests alone")
 UNLIMITED: Final = IdentityRules(limits=dict.fromkeys(("user", "email", "spelling", "phone", "external", "anonymous"), 10_000), total=10_000, merges=10_000)
@@ -186,7 +189,25 @@ class Interleaving:
             raise errors[0]
 
 
-def resolver(contacts: ContactStore, log: EventLog | None = None, *, rules: IdentityRules = UNLIMITED, suppressions: Suppressions | None = None) -> Resolver:
+class Links:
+    """`LinkedConnections` in memory: which connection a source names, and which Konnektive connections there are."""
+
+    def __init__(self, linked: Mapping[str, str] | None = None, accounts: Sequence[str] = ("con_1",)) -> None:
+        self._linked = linked or {}
+        self._accounts = accounts
+
+    def of(self, source: str) -> str | None:
+        return self._linked.get(source) or (self._accounts[0] if len(self._accounts) == 1 else None)
+
+
+def resolver(
+    contacts: ContactStore,
+    log: EventLog | None = None,
+    *,
+    rules: IdentityRules = UNLIMITED,
+    suppressions: Suppressions | None = None,
+    linked: LinkedConnections | None = None,
+) -> Resolver:
     """A resolver that never waits."""
     return Resolver(
         contacts=contacts,
@@ -195,6 +216,7 @@ def resolver(contacts: ContactStore, log: EventLog | None = None, *, rules: Iden
         digests=DIGESTS,
         sleep=lambda _seconds: None,
         jitter=lambda: 1.0,
+        linked=linked or Links(),
         rules=rules,
     )
 
@@ -213,10 +235,10 @@ def deliver(resolver: Resolver, log: EventLog, events: Sequence[Event], *, times
 class World:
     """Contacts, a log and a resolver in memory."""
 
-    def __init__(self, rules: IdentityRules = UNLIMITED, suppressions: Suppressions | None = None) -> None:
+    def __init__(self, rules: IdentityRules = UNLIMITED, suppressions: Suppressions | None = None, linked: LinkedConnections | None = None) -> None:
         self.contacts = MemoryContacts()
         self.log = MemoryEventLog()
-        self.resolver = resolver(self.contacts, self.log, rules=rules, suppressions=suppressions)
+        self.resolver = resolver(self.contacts, self.log, rules=rules, suppressions=suppressions, linked=linked)
 
     def take(self, *events: Event) -> Outcome:
         """One batch."""
@@ -250,6 +272,10 @@ class Person:
     first_seen: int | None
     last_seen: int | None
     groups: tuple[tuple[str, int, int, tuple[tuple[str, str], ...]], ...]
+    holds: dict[str, Any]
+    """Orders, subscriptions, tags and what they come to, as a person is shown them."""
+    visitors: frozenset[str] = frozenset()
+    """Browsers that came by a link with a customer id of theirs, and are nobody's else."""
 
 
 def people_in(contacts: MemoryContacts | ContactsOnDynamo) -> dict[frozenset[Identifier], Person]:
@@ -261,6 +287,8 @@ def people_in(contacts: MemoryContacts | ContactsOnDynamo) -> dict[frozenset[Ide
     for row in contacts.stored.values():
         if row.key.sort == POINTER_SORT:
             pointers[row.key.partition.removeprefix("identifier#")] = decode_pointer(row.data)
+        elif row.key.sort == WEAK_SORT:
+            pass  # under identifiers, of no contact; what comes of them is read with the contact
         elif row.key.sort == ROOT_SORT:
             roots[row.key.partition.removeprefix("contact#")] = decode(row.data, Root)
         else:
@@ -306,17 +334,24 @@ class ContactsOnDynamo:
 
 
 def _person(contact: Contact) -> Person:
+    shown = describe(contact, ())
+    holds = {name: shown[name] for name in ("customer_at", "sales", "lifetime", "orders", "subscriptions", "tags")}
+    holds["skus"] = [product["sku"] for product in shown["products"]]
+    holds["campaign_ids"] = [campaign["id"] for campaign in shown["campaigns"]]
     return Person(
         traits=_pairs(contact.profile.traits.values()),
         first_seen=contact.profile.first_seen,
         last_seen=contact.profile.last_seen,
         groups=tuple(sorted((group.group, group.first_seen, group.last_seen, _pairs(group.traits.values())) for group in contact.memberships)),
+        holds=holds,
+        visitors=frozenset(visitor.value for visitor in contact.visitors),
     )
 
 
 def model(events: Iterable[Event], rules: IdentityRules = UNLIMITED) -> dict[frozenset[Identifier], Person]:
     """Who is who by the definition, without limits: what one event names is one person, and so on from there. An anonymous id counts once something names it
-    together with more. A person's traits are those last said by any identify of the person."""
+    together with more. A person's traits are those last said by any identify of the person. A browser that nothing names so is a visitor of the first known
+    person whose customer id it came with."""
     said = {key_of(event): event for event in events}.values()
     people: list[set[Identifier]] = []
     for event in said:
@@ -327,7 +362,24 @@ def model(events: Iterable[Event], rules: IdentityRules = UNLIMITED) -> dict[fro
                 people.remove(person)
                 together |= person
             people.append(together)
-    return {frozenset(person): _modelled(person, said, rules) for person in people}
+    came = _came(said, people)
+    return {
+        frozenset(person): dataclasses.replace(_modelled(person, said, rules), visitors=frozenset(browser for browser, home in came.items() if home is person))
+        for person in people
+    }
+
+
+def _came(said: Iterable[Event], people: list[set[Identifier]]) -> dict[str, set[Identifier]]:
+    """By browser: the person they came as."""
+    homes: dict[str, set[Identifier]] = {}
+    for event in sorted(said, key=lambda event: (_micros(event), event.source, event.message_id)):
+        url = event.properties.get("url", "") if isinstance(event, Page) else ""
+        customer, browser = Identifier("konnektive:con_1", url.rpartition("seg_cid=")[2]), event.anonymous_id
+        if "seg_cid=" in url and browser is not None and is_usable(browser) and not any(Identifier(ANONYMOUS, browser) in person for person in people):
+            for person in people:
+                if customer in person:
+                    homes.setdefault(browser, person)
+    return homes
 
 
 def _modelled(person: set[Identifier], said: Iterable[Event], rules: IdentityRules) -> Person:
@@ -335,7 +387,7 @@ def _modelled(person: set[Identifier], said: Iterable[Event], rules: IdentityRul
     for event in said:
         named = set(rules.link_of(event).identifiers)
         only_browser = all(identifier.kind == ANONYMOUS for identifier in named)
-        if named & person and (not only_browser or event.type in ("identify", "group")):
+        if named & person and (not only_browser or event.type in ("identify", "group") or commerce.tells(event)):
             theirs.append(event)
     theirs.sort(key=lambda event: (event.version, event.source))
     traits = _Last()
@@ -353,6 +405,7 @@ def _modelled(person: set[Identifier], said: Iterable[Event], rules: IdentityRul
         first_seen=_micros(theirs[0]),
         last_seen=_micros(theirs[-1]),
         groups=tuple(sorted((name, group.first, group.last, _pairs(group.traits.values())) for name, group in groups.items())),
+        holds=commerce.modelled(theirs),
     )
 
 

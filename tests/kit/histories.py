@@ -1,4 +1,4 @@
-"""Random histories of a few people who share devices, change emails and alias themselves."""
+"""Random histories of a few people who share devices, change emails, alias themselves, and buy."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 from hypothesis import strategies as st
 
+from tests.kit import commerce
 from tests.kit.builders import NOON
 from tributary.events import Alias, Event, Group, Identify, Page, Track
 from tributary.log_codec import key_of
@@ -32,11 +33,15 @@ _traits = st.fixed_dictionaries(
 )
 _external = st.lists(st.fixed_dictionaries({"type": st.sampled_from(["crm", "loyalty"]), "id": st.sampled_from(["7", "8"])}), max_size=1)
 _times = st.integers(0, 3)
+_customers = st.sampled_from([None, "901", "902", "903", "[Contacts.Id]"])
 
 
 @st.composite
 def events(draw: st.DrawFn) -> Event:
     """One event; its message id and receipt are set by `histories`."""
+    context: dict[str, Any] = {"externalIds": found} if (found := draw(_external)) else {}
+    if draw(st.integers(0, 4)) == 0:
+        context["tags"] = draw(commerce.tags)
     base: dict[str, Any] = {
         "source": draw(st.sampled_from(["src_a", "src_b"])),
         "message_id": "",
@@ -44,16 +49,19 @@ def events(draw: st.DrawFn) -> Event:
         "received_at": NOON,
         "user_id": draw(_maybe_user),
         "anonymous_id": draw(_maybe_browser),
-        "context": {"externalIds": found} if (found := draw(_external)) else {},
-        "owner": draw(st.sampled_from([None, None, None, "konnektive#con_1#901"])),
+        "context": context,
+        "owner": draw(st.sampled_from([None, None, None, "konnektive#con_1#901", "konnektive#con_1#902"])),
     }
-    match draw(st.sampled_from(["identify", "identify", "track", "page", "group", "alias"])):
+    match draw(st.sampled_from(["identify", "identify", "track", "page", "page", "group", "alias", "commerce", "commerce", "commerce"])):
         case "identify":
             return Identify(**base, traits=draw(_traits))
         case "track":
             return Track(**base, event="Berth Booked", properties={"email": draw(st.sampled_from(EMAILS))} if draw(st.booleans()) else {})
+        case "commerce":
+            name, properties = draw(commerce.commerce())
+            return Track(**base, event=name, properties=properties)
         case "page":
-            return Page(**base, name="Home")
+            return Page(**base, name="Home", properties={"url": f"https://quay.example/?seg_cid={customer}"} if (customer := draw(_customers)) else {})
         case "group":
             return Group(**base, group_id=draw(st.sampled_from(["g-1", "g-2"])), traits={"size": draw(st.integers(0, 2))})
         case _:
@@ -62,12 +70,13 @@ def events(draw: st.DrawFn) -> Event:
 
 @st.composite
 def histories(draw: st.DrawFn, *, max_size: int = 12) -> list[Event]:
-    """Events as they arrived, one after another, each new to the log. Now and then one has the message id of another, somebody else's."""
+    """Events as they arrived, one after another, each new to the log. Now and then one has the message id of another, somebody else's
+    (not one that buys: of two such the model would have to know which counts)."""
     said = numbered(draw(st.lists(events(), min_size=1, max_size=max_size)))
     keys = {key_of(event) for event in said}
     for number in draw(st.sets(st.integers(0, len(said) - 1), max_size=3)):
         reusing = msgspec.structs.replace(said[number], message_id="m-00")
-        if key_of(reusing) not in keys:
+        if key_of(reusing) not in keys and not commerce.tells(said[number]):
             keys.add(key_of(reusing))
             said[number] = reusing
     return said

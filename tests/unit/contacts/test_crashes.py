@@ -14,6 +14,7 @@ from tests.kit.contacts import (
     DIGESTS,
     Crash,
     Interleaving,
+    Links,
     MemoryContacts,
     SteppedContacts,
     SteppedLog,
@@ -32,14 +33,20 @@ from tributary.events import Event
 from tributary.identity.identifiers import Identifier
 from tributary.ports import RowKey, WriteRow
 
+_ordered = track("Order Completed", user_id="1", properties={"order_id": "o-1", "total": 20}, context={"tags": {"vip": True}}, message_id="i")
+_refunded = track("Order Refunded", anonymous_id="b-2", properties={"order_id": "o-1", "total": 5}, timestamp=later(9), message_id="j")
 STORY: list[list[Event]] = [
     [identify(anonymous_id="b-1", traits={"plan": "crew"}, timestamp=later(1), message_id="a")],
-    [identify(user_id="1", anonymous_id="b-1", timestamp=later(2), message_id="b"), group("g-1", user_id="1", timestamp=later(3), message_id="c")],
-    [group("g-1", anonymous_id="b-2", traits={"size": 3}, message_id="d"), track(anonymous_id="b-2", properties={"email": "ana@quay.example"}, message_id="e")],
+    [identify(user_id="1", anonymous_id="b-1", timestamp=later(2), message_id="b"), group("g-1", user_id="1", timestamp=later(3), message_id="c"), _ordered],
+    [
+        group("g-1", anonymous_id="b-2", traits={"size": 3}, message_id="d"),
+        _refunded,
+        track(anonymous_id="b-2", properties={"email": "ana@quay.example"}, message_id="e"),
+    ],
     [identify(user_id="1", traits={"email": "ana@quay.example", "plan": "captain"}, timestamp=later(5), message_id="f")],
     [alias("old", user_id="1", message_id="g"), identify(user_id="old", traits={"deck": 2}, message_id="h")],
 ]
-"""A browser attached, two contacts merged with a group in common, an alias: every kind of write there is."""
+"""A browser attached, two contacts merged with a group and an order in common, an alias: every kind of write there is."""
 EVERYTHING = [event for batch in STORY for event in batch]
 
 
@@ -208,7 +215,9 @@ def test_a_batch_is_given_back_after_bounded_conflicts_having_waited_longer_each
         def commit(self, changes: object) -> None:
             raise WriteConflict("always")
 
-    mine = Resolver(contacts=Contended(), log=MemoryEventLog(), suppressions=MemorySuppressions(), digests=DIGESTS, sleep=pauses.append, jitter=lambda: 0.5)
+    mine = Resolver(
+        contacts=Contended(), log=MemoryEventLog(), suppressions=MemorySuppressions(), digests=DIGESTS, sleep=pauses.append, jitter=lambda: 0.5, linked=Links()
+    )
     with pytest.raises(StoreUnavailable):
         mine.resolve([track(user_id="1")])
     assert len(pauses) == MAX_CONFLICTS - 1

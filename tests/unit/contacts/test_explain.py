@@ -7,7 +7,7 @@ import json
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.kit.builders import group, identify, later, track
+from tests.kit.builders import group, identify, later, page, track
 from tests.kit.contacts import DIGESTS, World
 from tests.kit.histories import histories, shuffled_batches
 from tributary.contacts.describe import describe
@@ -73,7 +73,7 @@ def test_the_steps_connect_every_identifier_of_a_contact(said: list[Event], seed
 
 def test_a_contact_is_described_in_plain_data() -> None:
     world = _shop()
-    described = describe(world.the("user", "42"))
+    described = describe(world.the("user", "42"), world.log.rows.values())
     assert json.loads(json.dumps(described)) == described
     assert described["identifiers"] == [
         {"kind": "user", "value": "42", "since": "2026-03-04T12:00:01Z"},
@@ -86,9 +86,24 @@ def test_a_contact_is_described_in_plain_data() -> None:
     assert (described["first_seen"], described["last_seen"]) == ("2026-03-04T12:00:01Z", "2026-03-04T12:00:07Z")
     assert [(one["id"], one["traits"]) for one in described["groups"]] == [("g-1", {"size": 3})]
     assert described["merges"] == 1
+    assert described["visitors"] == described["journey"]["touches"] == []
     assert described["settled"] is True
     assert len(described["why"]) == 5
     assert {step["at"][-1] for step in described["why"]} == {"Z"}
+
+
+def test_the_lead_source_is_the_last_touch_before_the_date_of_the_lead_also_where_a_record_tells_an_earlier_one() -> None:
+    def visit(seconds: int, source: str) -> Event:
+        return page(anonymous_id="b-1", timestamp=later(seconds), properties={"url": f"https://quay.example/?utm_source={source}"})
+
+    world = World()
+    world.take(visit(1, "mail"), visit(3, "search"), visit(6, "social"), identify(user_id="42", anonymous_id="b-1", timestamp=later(5)))
+    said = list(world.log.rows.values())
+    described = describe(world.the("user", "42"), said)
+    assert (described["lead_at"], described["journey"]["lead_source"]["source"]) == ("2026-03-04T12:00:05Z", "search")
+    world.take(identify(user_id="42", timestamp=later(7), traits={"createdAt": later(2).isoformat()}))
+    described = describe(world.the("user", "42"), said)
+    assert (described["lead_at"], described["journey"]["lead_source"]["source"]) == ("2026-03-04T12:00:02Z", "mail")
 
 
 def test_a_journey_is_found_under_every_partition_of_the_log() -> None:

@@ -8,7 +8,7 @@ from tests.kit.builders import alias, identify, later, track
 from tests.kit.contacts import World
 from tributary.contacts.rows import MAX_REFUSED
 from tributary.events import Event
-from tributary.identity.identifiers import Identifier, Link, Strength
+from tributary.identity.identifiers import Identifier
 from tributary.identity.rules import IdentityRules
 
 
@@ -118,22 +118,3 @@ def test_a_shop_can_set_its_own_limits_priority_and_blocked_values() -> None:
     assert world.the("email", "ana@quay.example").profile.custom_fields() == {"plan": "crew"}, "the email stays, the user id goes"
     world.take_each(identify(user_id="7", traits={"email": "Till@quay.example"}), identify(user_id="8", traits={"email": "till@quay.example"}))
     assert world.contact("email", "till@quay.example") is None
-
-
-class WeakRules(IdentityRules):
-    """Every event is a hint, as one that came through a forwarded link would be."""
-
-    def link_of(self, event: Event) -> Link:
-        return Link(super().link_of(event).identifiers, Strength.WEAK)
-
-
-def test_a_weak_link_attaches_what_belongs_to_nobody_and_never_merges() -> None:
-    world = World(IdentityRules())
-    world.take_each(identify(user_id="1"), identify(user_id="2", anonymous_id="b-2"))
-    hints = World(WeakRules())
-    hints.contacts.stored = world.contacts.stored
-    hints.take(track(user_id="1", anonymous_id="b-1"))
-    hints.take(track(user_id="1", anonymous_id="b-2", message_id="m-x"))
-    hints.take(track(user_id="9", anonymous_id="b-9"))
-    assert world.partition() == {_ids(("user", "1"), ("anonymous", "b-1")), _ids(("user", "2"), ("anonymous", "b-2"))}
-    assert [(link.value, link.limit) for link in world.the("user", "1").refused] == [("b-2", "weak")]

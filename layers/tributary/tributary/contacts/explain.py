@@ -11,7 +11,7 @@ from tributary.contacts.rows import EventRef
 from tributary.contacts.versions import as_time
 from tributary.identity.identifiers import Identifier
 
-Reason = Literal["created", "named_together", "merged", "refused"]
+Reason = Literal["created", "named_together", "merged", "visited", "refused"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,7 +28,7 @@ class Step:
 
 
 def explain(contact: Contact) -> list[Step]:
-    """Every step, by the time of its event. Following `named_together` and `merged` from any identifier leads to every other one."""
+    """Every step, by the time of its event. Following `named_together` and `merged` from any identifier leads to every other one, `visited` to its visitors."""
     steps: list[Step] = []
     for member in contact.members:
         if member.beside is None:
@@ -40,6 +40,10 @@ def explain(contact: Contact) -> list[Step]:
         mine, theirs = merge.between
         sizes = f"a contact of {merge.sizes[1]} was merged into one of {merge.sizes[0]}"
         steps.append(_step("merged", merge.by, (theirs, mine), f"{_a(theirs)} was named together with {_a(mine)} by {_event(merge.by)}: {sizes}."))
+    for visitor in contact.visitors:
+        assert visitor.beside is not None
+        sentence = f"{_a(visitor.identifier)} came by a link that names {_a(visitor.beside)}, by {_event(visitor.by)}."
+        steps.append(_step("visited", visitor.by, (visitor.identifier, visitor.beside), sentence))
     for link in contact.refused:
         refused = Identifier(link.kind, link.value)
         sentence = f"{_a(refused)} was named by {_event(link.by)}, but not taken in: {_limit(link.limit, link.allowed)}."
@@ -47,7 +51,7 @@ def explain(contact: Contact) -> list[Step]:
     return sorted(steps, key=lambda step: (step.at, _ORDER.index(step.reason), step.sentence))
 
 
-_ORDER: tuple[Reason, ...] = ("created", "named_together", "merged", "refused")
+_ORDER: tuple[Reason, ...] = ("created", "named_together", "merged", "visited", "refused")
 
 
 def _step(reason: Reason, by: EventRef, identifiers: tuple[Identifier, ...], sentence: str) -> Step:

@@ -7,41 +7,39 @@ contact, each to be committed whole or not at all; an event for which a group ha
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 import msgspec
 
-from tributary.contacts import groups, profile
-from tributary.contacts.groups import Membership
+from tributary.contacts import holdings, profile
+from tributary.contacts.holdings import Held
 from tributary.contacts.rows import (
-    MAX_MEMBERSHIPS_A_WRITE,
+    MAX_CHANGES,
     MAX_REFUSED,
     Member,
     MergeRecord,
     RefusedLink,
     Root,
-    decode,
+    changed_holdings,
     encode,
     encode_pointer,
-    group_key,
     member_key,
     merge_key,
     pointer_key,
     reference,
     refused_key,
     root_key,
+    row_key,
+    transactions,
 )
 from tributary.contacts.versions import micros
-from tributary.events import Event, Group
+from tributary.events import Event
 from tributary.identity.digests import Digests
-from tributary.identity.identifiers import ANONYMOUS, Identifier, Link, Strength, is_usable
-from tributary.identity.rules import WEAK, Breach, IdentityRules
+from tributary.identity.identifiers import ANONYMOUS, Identifier, Link
+from tributary.identity.rules import Breach, IdentityRules
 from tributary.ports import ContactRow, RowKey, WriteRow
-
-MAX_CHANGES: Final = 100
-"""Rows that DynamoDB changes in one transaction."""
 
 
 class Named(NamedTuple):
@@ -80,14 +78,14 @@ class Node:
     refused: dict[str, RefusedLink] = field(default_factory=dict)
     losers: list[Node] = field(default_factory=list)
     """Stored contacts that become part of it."""
-    memberships: dict[str, Membership] = field(default_factory=dict)
+    held: Held = field(default_factory=dict)
     unread: list[str] = field(default_factory=list)
     events: list[Named] = field(default_factory=list)
 
     @property
     def changes(self) -> int:
-        """Rows to write, at most."""
-        return 1 + 2 * len(self.members) + len(self.merges) + len(self.refused) + len(self.losers) + len(self.memberships)
+        """Rows that have to be written together, at most."""
+        return 1 + 2 * len(self.members) + len(self.merges) + len(self.refused) + len(self.losers)
 
     @property
     def may_lose(self) -> bool:
@@ -118,10 +116,9 @@ class Plan:
         if self._waiting & (set(named.digests) | touched.keys()) or not self._fits(named, touched.values()):
             self._waiting |= set(named.digests) | touched.keys()
             return False
-        if named.link.is_anonymous or named.link.strength is Strength.WEAK:
-            if not touched:
-                return True
-            self._attach(named, nodes)
+        if named.link.is_anonymous:
+            for node in touched.values():
+                self._fold(node, named)
         else:
             self._link(named, nodes)
         return True
@@ -135,16 +132,17 @@ class Plan:
         keys: set[RowKey] = set()
         for node in self.nodes():
             if node.stored is not None:
-                keys |= {group_key(node.id, group, self._digests) for group in node.memberships}
+                keys |= {row_key(node.id, sort) for sort in node.held}
                 if node.root.refused < MAX_REFUSED:
                     keys |= {refused_key(node.id, digest) for digest in node.refused}
         return keys
 
-    def changes(self, node: Node, rows: Mapping[RowKey, ContactRow]) -> list[WriteRow]:
-        """The rows to write for one contact; none if the store says all of it already. `rows`: those `wanted` that exist."""
+    def changes(self, node: Node, rows: Mapping[RowKey, ContactRow]) -> Iterator[list[WriteRow]]:
+        """The transactions that write one contact, in their order; none if the store says all of it already. All that says who is who is in the first; holdings
+        that it has no room for follow. `rows`: those `wanted` that exist."""
         kept = self._new_refused(node, rows)
-        changed: list[WriteRow] = [*self._membership_rows(node, rows)]
-        changed += [WriteRow(refused_key(node.id, digest), encode(link), None) for digest, link in kept.items()]
+        held = changed_holdings(node.id, node.held, rows)
+        changed: list[WriteRow] = [WriteRow(refused_key(node.id, digest), encode(link), None) for digest, link in kept.items()]
         changed += [WriteRow(merge_key(node.id, record.loser), encode(msgspec.structs.replace(record, winner=node.id)), None) for record in node.merges]
         for digest, member in node.members.items():
             pointer = self._read.pointers.get(digest)
@@ -160,9 +158,9 @@ class Plan:
             unread=node.root.unread + tuple(node.unread),
             refused=node.root.refused + len(kept),
         )
-        if root == before and not changed:
-            return []
-        return [WriteRow(root_key(node.id), encode(root), node.stored[1] if node.stored else None), *changed]
+        if root == before and not changed and not held:
+            return iter(())
+        return transactions([WriteRow(root_key(node.id), encode(root), node.stored[1] if node.stored else None), *changed], held)
 
     def _node_of(self, digest: str) -> Node | None:
         contact = self._home.get(digest)
@@ -181,10 +179,9 @@ class Plan:
     def _fits(self, named: Named, nodes: Iterable[Node]) -> bool:
         """Whether the groups of changes that this event would make one still fit one transaction; and whether no more than one contact is unsettled."""
         nodes = list(nodes)
-        # each identifier costs at most two rows (pointer and member, or loser and merge record); the event itself a membership
-        most = sum(node.changes for node in nodes) + 2 * len(named.digests) + 2
-        memberships = sum(len(node.memberships) for node in nodes) + 1
-        return most <= MAX_CHANGES and memberships <= MAX_MEMBERSHIPS_A_WRITE and sum(not node.may_lose for node in nodes) <= 1
+        # each identifier costs at most two rows: pointer and member, or loser and merge record
+        most = sum(node.changes for node in nodes) + 2 * len(named.digests) + 1
+        return most <= MAX_CHANGES and sum(not node.may_lose for node in nodes) <= 1
 
     def _link(self, named: Named, nodes: Sequence[Node | None]) -> None:
         """Bring together what the event names, as far as the limits let it."""
@@ -202,24 +199,6 @@ class Plan:
         self._fold(home, named)
         for number, breach in refused:
             self._refuse(home, named, number, breach)
-
-    def _attach(self, named: Named, nodes: Sequence[Node | None]) -> None:
-        """A weak link, or a call that knows nothing but a browser: it goes to the first contact among what it names, and merges nobody. A weak one takes along
-        what belongs to nobody."""
-        number, home = next((number, node) for number, node in enumerate(nodes) if node is not None)
-        if named.link.strength is Strength.WEAK:
-            anchor = named.link.identifiers[number]
-            for other, node in enumerate(nodes):
-                if node is None:
-                    identifier = named.link.identifiers[other]
-                    breach = self._rules.breach(home.root.counts, {identifier.kind: 1}, merges=0, strength=Strength.WEAK)
-                    if breach is None:
-                        self._take_in(home, named, other, anchor)
-                    else:
-                        self._refuse(home, named, other, breach)
-                elif node is not home:
-                    self._refuse(home, named, other, Breach(WEAK, 0))
-        self._fold(home, named)
 
     def _choose(self, link: Link, nodes: Sequence[Node | None]) -> tuple[list[int], list[tuple[int, Breach]]]:
         """Which of the identifiers become one, and which are refused, with the limit each would pass. In the order of priority each is let in that breaches
@@ -274,8 +253,7 @@ class Plan:
             winner.losers += [*loser.losers, *([loser] if loser.stored is not None else [])]
             winner.unread += loser.unread
             winner.events += loser.events
-            for membership in loser.memberships.values():
-                _join_membership(winner, membership)
+            holdings.take_all(winner.held, loser.held.items())
             self._into[loser.id] = winner.id
             del self._nodes[loser.id]
         return winner
@@ -296,29 +274,12 @@ class Plan:
 
     def _fold(self, home: Node, named: Named) -> None:
         home.root = msgspec.structs.replace(home.root, profile=profile.joined(home.root.profile, profile.profile_of(named.event)))
-        if isinstance(named.event, Group) and is_usable(named.event.group_id):
-            _join_membership(home, groups.membership_of(named.event))
+        holdings.take(home.held, named.event, self._digests)
         home.events.append(named)
-
-    def _membership_rows(self, node: Node, rows: Mapping[RowKey, ContactRow]) -> list[WriteRow]:
-        changed: list[WriteRow] = []
-        for membership in node.memberships.values():
-            key = group_key(node.id, membership.group, self._digests)
-            row = rows.get(key)
-            before = decode(row.data, Membership) if row else None
-            after = groups.joined(before, membership) if before else membership
-            if after != before:
-                changed.append(WriteRow(key, encode(after), row.revision if row else None))
-        return changed
 
     def _new_refused(self, node: Node, rows: Mapping[RowKey, ContactRow]) -> dict[str, RefusedLink]:
         new = {digest: link for digest, link in node.refused.items() if refused_key(node.id, digest) not in rows}
         return dict(list(new.items())[: max(0, MAX_REFUSED - node.root.refused)])
-
-
-def _join_membership(node: Node, membership: Membership) -> None:
-    mine = node.memberships.get(membership.group)
-    node.memberships[membership.group] = groups.joined(mine, membership) if mine else membership
 
 
 def _sum(one: Mapping[str, int], other: Mapping[str, int]) -> dict[str, int]:

@@ -8,10 +8,11 @@ from typing import Final, TypeVar
 
 import msgspec
 
+from tributary.contacts import holdings
 from tributary.contacts.groups import Membership
+from tributary.contacts.orders import Order
 from tributary.contacts.profile import Profile
 from tributary.contacts.rows import (
-    GROUP_PREFIX,
     MEMBER_PREFIX,
     MERGE_PREFIX,
     REFUSED_PREFIX,
@@ -22,13 +23,17 @@ from tributary.contacts.rows import (
     contact_partition,
     decode,
     decode_pointer,
+    digest_of_member,
     join_moved,
     pointer_key,
     root_key,
 )
+from tributary.contacts.subscriptions import Subscription
+from tributary.contacts.tags import Tag, Tags
+from tributary.contacts.weak import contact_by_link, visitors_of
 from tributary.errors import WriteConflict
 from tributary.identity.digests import Digests
-from tributary.identity.identifiers import Identifier, partitions_of
+from tributary.identity.identifiers import ANONYMOUS, Identifier, partitions_of
 from tributary.ports import ContactStore
 
 _ATTEMPTS: Final = 20
@@ -47,23 +52,36 @@ class Contact:
     profile: Profile
     members: tuple[Member, ...]
     memberships: tuple[Membership, ...]
+    orders: tuple[Order, ...]
+    """As they came about."""
+    subscriptions: tuple[Subscription, ...]
+    tags: Mapping[str, Tag]
+    tags_beyond: tuple[str, ...]
+    """Names beyond the bound, the first 50 of them."""
     merges: tuple[MergeRecord, ...]
     refused: tuple[RefusedLink, ...]
     merge_count: int
+    visitors: tuple[Member, ...] = ()
+    """Browsers that came by a link with a customer id of this contact, and that nothing else identifies. They are no members: an event that names one of them
+    and somebody else takes it away."""
     is_settled: bool
     """False while a merge is moving rows, or a browser's history has yet to be read."""
 
     def partitions(self) -> list[str]:
         """Where the log keeps this person's events: one query each is the journey."""
-        return sorted({partition for member in self.members for partition in partitions_of(member.identifier)})
+        return sorted({partition for member in (*self.members, *self.visitors) for partition in partitions_of(member.identifier)})
 
 
 def read_contact(store: ContactStore, digests: Digests, identifier: Identifier) -> Contact | None:
-    """The contact that an identifier belongs to; None if to none. Raises `StoreUnavailable`, or `WriteConflict` if merges overtook it twenty times."""
-    pointer = store.get({pointer_key(digests.of(identifier))})
+    """The contact that an identifier belongs to, a visitor by the links they opened too; None if to none. Raises `StoreUnavailable`, or `WriteConflict` if
+    merges overtook it twenty times."""
+    digest = digests.of(identifier)
+    pointer = store.get({pointer_key(digest)})
     for row in pointer.values():
         return read_contact_by_id(store, decode_pointer(row.data))
-    return None
+    by_link = contact_by_link(store, digest) if identifier.kind == ANONYMOUS else None
+    contact = read_contact_by_id(store, by_link) if by_link is not None else None
+    return contact if contact is not None and any(visitor.value == identifier.value for visitor in contact.visitors) else None
 
 
 def read_contact_by_id(store: ContactStore, contact: str) -> Contact | None:
@@ -84,7 +102,7 @@ def read_contact_by_id(store: ContactStore, contact: str) -> Contact | None:
                 rows[row.key.sort] = join_moved(row.key.sort, before, row.data) if before is not None else row.data
         after = _root(store, contact)
         if after is not None and after.into is None and after.merges == root.merges:
-            return _contact(contact, after, rows)
+            return _contact(store, contact, after, rows)
     raise WriteConflict("a contact was merged again and again while it was read")
 
 
@@ -93,16 +111,27 @@ def _root(store: ContactStore, contact: str) -> Root | None:
     return decode(row.data, Root) if row else None
 
 
-def _contact(contact: str, root: Root, rows: Mapping[str, bytes]) -> Contact:
+def _contact(store: ContactStore, contact: str, root: Root, rows: Mapping[str, bytes]) -> Contact:
+    members = {digest_of_member(sort): decode(data, Member) for sort, data in rows.items() if sort.startswith(MEMBER_PREFIX)}
+    visitors = visitors_of(store, {digest: member.identifier for digest, member in members.items()})
+    refused = [*_of_kind(rows, REFUSED_PREFIX, RefusedLink), *visitors.refused]
+    (tagged,) = _of_kind(rows, holdings.TAGS, Tags) or [Tags()]
     return Contact(
         id=contact,
         created=root.created,
         profile=root.profile,
-        members=_sorted(_of_kind(rows, MEMBER_PREFIX, Member)),
-        memberships=tuple(sorted(_of_kind(rows, GROUP_PREFIX, Membership), key=lambda membership: (membership.first_seen, membership.group))),
+        members=_sorted(members.values()),
+        memberships=tuple(sorted(_of_kind(rows, f"{holdings.GROUP}#", Membership), key=lambda membership: (membership.first_seen, membership.group))),
+        orders=tuple(sorted(_of_kind(rows, f"{holdings.ORDER}#", Order), key=lambda order: (order.since or 0, order.source, order.order_id))),
+        subscriptions=tuple(
+            sorted(_of_kind(rows, f"{holdings.SUBSCRIPTION}#", Subscription), key=lambda one: (one.since or 0, one.source, one.subscription_id))
+        ),
+        tags=dict(sorted(tagged.tags.kept.items())),
+        tags_beyond=tagged.tags.beyond,
         merges=tuple(sorted(_of_kind(rows, MERGE_PREFIX, MergeRecord), key=lambda merge: (merge.by.at, merge.loser))),
-        refused=tuple(sorted(_of_kind(rows, REFUSED_PREFIX, RefusedLink), key=lambda link: (link.by.at, link.kind, link.value))),
+        refused=tuple(sorted(refused, key=lambda link: (link.by.at, link.kind, link.value))),
         merge_count=root.merges,
+        visitors=visitors.attached,
         is_settled=root.is_settled,
     )
 

@@ -11,18 +11,23 @@ nothing but a browser costs none, unless it says something of its person (`ident
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence, Set
 from dataclasses import dataclass, field
 from typing import Final
 
+from tributary.contacts import weak
+from tributary.contacts.holdings import tells_of_a_person
 from tributary.contacts.plan import Named, Node, Plan, Pointer, Read
-from tributary.contacts.rows import Root, decode, decode_pointer, pointer_key, root_key
+from tributary.contacts.rows import Root, decode, decode_pointer, pointer_key, root_key, weak_key
 from tributary.contacts.settling import Settling
+from tributary.contacts.weak import Visit
 from tributary.errors import StoreUnavailable, WriteConflict
-from tributary.events import Event, Group, Identify
+from tributary.events import Event
 from tributary.identity.digests import Digests
+from tributary.identity.identifiers import ANONYMOUS, Identifier, is_usable
 from tributary.identity.rules import IdentityRules
-from tributary.ports import ContactStore, EventLog, Suppressions, WriteRow
+from tributary.identity.weak import customer_named, customer_of
+from tributary.ports import ContactStore, EventLog, LinkedConnections, Suppressions, WriteRow
 
 MAX_CONFLICTS: Final = 12
 """Rounds lost to other workers before the batch is given back. Each time somebody else got on."""
@@ -42,7 +47,8 @@ class Outcome:
     contacts: dict[tuple[str, str], str] = field(default_factory=dict)
     """By (source, message id): the contact that the event was counted for. None for events that name nobody, or nobody known."""
     counts: Counter[str] = field(default_factory=Counter)
-    """Events: resolved, anonymous, nameless, suppressed. Contacts: created, merged, written. Identifiers: attached, refused. Rounds: conflicts."""
+    """Events: resolved, anonymous, nameless, suppressed; visits by a link that names a customer: by_link, or unlinked where their source has no connection.
+    Contacts: created, merged, written. Identifiers: attached, refused. Links that somebody else opened: passed_on. Rounds: conflicts."""
 
 
 class Resolver:
@@ -57,6 +63,7 @@ class Resolver:
         digests: Digests,
         sleep: Callable[[float], None],
         jitter: Callable[[], float],
+        linked: LinkedConnections,
         rules: IdentityRules | None = None,
     ) -> None:
         self._contacts = contacts
@@ -65,18 +72,22 @@ class Resolver:
         self._rules = rules or IdentityRules()
         self._sleep = sleep
         self._jitter = jitter
+        self._linked = linked
         self._settling = Settling(contacts=contacts, log=log, digests=digests, rules=self._rules, pause=self._pause)
 
     def resolve(self, events: Sequence[Event]) -> Outcome:
         """Take the events in, all of them, in the order of their stamps. Raises `StoreUnavailable` where some could not be: others may have been, and the same
         events again do no harm."""
         outcome = Outcome()
-        todo = self._relevant(events, outcome)
+        todo, visits = self._relevant(events, outcome)
+        if visits:
+            weak.keep(self._contacts, visits, self._pause)
+        attached: set[str] = set()
         failures: list[StoreUnavailable] = []
         conflicts = 0
         while todo:
             before = len(failures)
-            again, progress = self._round(todo, outcome, failures)
+            again, progress = self._round(todo, outcome, failures, attached)
             if again and not progress and len(failures) == before:
                 conflicts += 1
                 outcome.counts["conflicts"] += 1
@@ -86,26 +97,61 @@ class Resolver:
             todo = again
         if failures:
             raise failures[0]
+        outcome.counts["passed_on"] += self._passed_on({visit.visitor_digest for visit in visits} | attached)
         return outcome
 
-    def _relevant(self, events: Sequence[Event], outcome: Outcome) -> list[Named]:
-        """The events that can change a contact, in order, without those of erased people."""
+    def _relevant(self, events: Sequence[Event], outcome: Outcome) -> tuple[list[Named], list[Visit]]:
+        """The events that can change a contact, in order, and the visits by links; without what is of erased people."""
         named: list[Named] = []
+        visits: list[Visit] = []
         for event in sorted(events, key=lambda event: (event.stamp, event.source, event.message_id)):
             link = self._rules.link_of(event)
+            visit = self._visit(event, outcome)
+            if visit is not None:
+                visits.append(visit)
             if not link.identifiers:
                 outcome.counts["nameless"] += 1
-            elif link.is_anonymous and not isinstance(event, Identify | Group):
+            elif link.is_anonymous and not tells_of_a_person(event):
                 outcome.counts["anonymous"] += 1
             else:
                 named.append(Named(event, link, tuple(self._digests.of(identifier) for identifier in link.identifiers)))
-        erased = self._suppressions.among({digest for one in named for digest in one.digests}) if named else set()
+        digests = {digest for one in named for digest in one.digests} | {digest for visit in visits for digest in (visit.visitor_digest, visit.customer_digest)}
+        erased = self._suppressions.among(digests) if digests else set()
         kept = [one for one in named if not erased.intersection(one.digests)]
         outcome.counts["suppressed"] += len(named) - len(kept)
-        return kept
+        return kept, [visit for visit in visits if not erased & {visit.visitor_digest, visit.customer_digest}]
 
-    def _round(self, todo: Sequence[Named], outcome: Outcome, failures: list[StoreUnavailable]) -> tuple[list[Named], bool]:
-        """One pass; gives back the events that need another, and whether any were done."""
+    def _visit(self, event: Event, outcome: Outcome) -> Visit | None:
+        """The visit by a link that names a customer, if the event is one."""
+        named = customer_named(event)
+        if named is None or event.anonymous_id is None or not is_usable(event.anonymous_id):
+            return None
+        connection = self._linked.of(event.source)
+        if connection is None:
+            outcome.counts["unlinked"] += 1
+            return None
+        visitor, customer = Identifier(ANONYMOUS, event.anonymous_id), customer_of(connection, named)
+        if self._rules.blocked & {visitor.value.lower(), customer.value.lower()}:
+            return None
+        outcome.counts["by_link"] += 1
+        return Visit(event, visitor, self._digests.of(visitor), customer, self._digests.of(customer))
+
+    def _passed_on(self, visitors: set[str]) -> int:
+        """How many links among those that these visitors opened name somebody whom they are not."""
+        rows = self._contacts.get({weak_key(digest) for digest in visitors}) if visitors else {}
+        if not rows:
+            return 0
+        opened = {digest: weak.links_in(rows.get(weak_key(digest))).links for digest in visitors}
+        pointers = self._look(opened.keys() | {link.digest for links in opened.values() for link in links}).pointers
+        count = 0
+        for digest, links in opened.items():
+            known = [contact for link in links if link.digest in pointers and (contact := pointers[link.digest].contact) is not None]
+            home = pointers[digest].contact if digest in pointers else next(iter(known), None)
+            count += sum(contact != home for contact in known)
+        return count
+
+    def _round(self, todo: Sequence[Named], outcome: Outcome, failures: list[StoreUnavailable], attached: set[str]) -> tuple[list[Named], bool]:
+        """One pass; gives back the events that need another, and whether any were done. `attached` takes the digests of browsers that became somebody's."""
         try:
             plan = Plan(self._read(todo), self._rules, self._digests)
         except WriteConflict:
@@ -119,10 +165,12 @@ class Resolver:
             if len(failures) >= MAX_FAILURES:
                 raise failures[0]
             try:
-                changes = plan.changes(node, rows)
-                if changes:
+                changes: list[WriteRow] = []
+                for number, changes in enumerate(plan.changes(node, rows)):
                     self._contacts.commit(changes)
-                    _count(node, outcome)
+                    if number == 0:
+                        _count(node, outcome)
+                        attached.update(digest for digest, member in node.members.items() if member.kind == ANONYMOUS)
                 if node.needs_settling:
                     self._settling.settle(node.id, _written(changes[0]))
             except WriteConflict:
@@ -139,16 +187,16 @@ class Resolver:
     def _read(self, todo: Sequence[Named]) -> Read:
         """Pointers and roots of all that the events name. What a merge or an attach left undone is done first: ours of an earlier try, or that of a worker who
         died."""
-        read = self._look(todo)
+        digests = {digest for named in todo for digest in named.digests}
+        read = self._look(digests)
         unsettled = [contact for contact, (root, _) in read.roots.items() if root.into is None and not root.is_settled]
         if not unsettled:
             return read
         for contact in unsettled:
             self._settling.settle(contact)
-        return self._look(todo)
+        return self._look(digests)
 
-    def _look(self, todo: Sequence[Named]) -> Read:
-        digests = {digest for named in todo for digest in named.digests}
+    def _look(self, digests: Set[str]) -> Read:
         rows = self._contacts.get({pointer_key(digest) for digest in digests})
         pointed = {digest: (decode_pointer(row.data), row.revision) for digest in digests if (row := rows.get(pointer_key(digest))) is not None}
         roots = self._roots(contact for contact, _ in pointed.values())

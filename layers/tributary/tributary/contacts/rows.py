@@ -1,9 +1,13 @@
 """The rows of CONTACTS, their keys, and how they are stored.
 
     identifier#<digest>   identifier               the id of the contact that the identifier belongs to
+                          weak                     the customers whose links a visitor opened, or the visitors who opened a customer's (`weak.py`)
     contact#<id>          root                     counts, limits, profile; or, once merged, the contact it went into
                           identifier#<kind>#<digest>   a member: its value, and the event that brought it
-                          group#<digest>           membership of a group
+                          group#<digest>           membership of a group   \
+                          order#<digest>           an order                 | holdings
+                          subscription#<digest>    a subscription           |
+                          tags                     all tags                /
                           merge#<contact id>       how another contact became part of this one
                           refused#<digest>         a link that a limit refused
 
@@ -17,34 +21,37 @@ its root to a merge in between; and a profile costs one write, not a transaction
 from __future__ import annotations
 
 import zlib
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final, TypeVar
 
 import msgspec
 
-from tributary.contacts import groups
-from tributary.contacts.groups import Membership
+from tributary.contacts import holdings
 from tributary.contacts.profile import Profile
 from tributary.contacts.versions import micros
 from tributary.events import Event
-from tributary.identity.digests import Digests
 from tributary.identity.identifiers import Identifier, stable_identifier
-from tributary.ports import RowKey
+from tributary.ports import ContactRow, RowKey, WriteRow
 
 POINTER_SORT: Final = "identifier"
+WEAK_SORT: Final = "weak"
 ROOT_SORT: Final = "root"
 MEMBER_PREFIX: Final = "identifier#"
-GROUP_PREFIX: Final = "group#"
 MERGE_PREFIX: Final = "merge#"
 REFUSED_PREFIX: Final = "refused#"
 
 MAX_REFUSED: Final = 100
 """Refused links that a contact keeps; more are only counted in the metrics. A shared device would fill the table with them."""
 
-MAX_MEMBERSHIPS_A_WRITE: Final = 40
-"""Of the fullest memberships, 60 KB each, so that a transaction stays below DynamoDB's 4 MB."""
+MAX_CHANGES: Final = 100
+"""Rows that DynamoDB changes in one transaction."""
+MAX_BYTES: Final = 3_500_000
+"""Of a transaction: below DynamoDB's 4 MB, keys and attribute names included."""
 
 _PLAIN_BYTES: Final = 900
 """One write unit, less the keys."""
+_OVERHEAD: Final = 200
+"""Bytes of a row's keys, revision and attribute names, at most."""
 
 Row = TypeVar("Row", bound=msgspec.Struct)
 
@@ -140,6 +147,10 @@ def pointer_key(digest: str) -> RowKey:
     return RowKey(f"identifier#{digest}", POINTER_SORT)
 
 
+def weak_key(digest: str) -> RowKey:
+    return RowKey(f"identifier#{digest}", WEAK_SORT)
+
+
 def root_key(contact: str) -> RowKey:
     return RowKey(contact_partition(contact), ROOT_SORT)
 
@@ -152,8 +163,8 @@ def digest_of_member(sort: str) -> str:
     return sort.rpartition("#")[2]
 
 
-def group_key(contact: str, group: str, digests: Digests) -> RowKey:
-    return RowKey(contact_partition(contact), GROUP_PREFIX + digests.of(Identifier("group", group)))
+def row_key(contact: str, sort: str) -> RowKey:
+    return RowKey(contact_partition(contact), sort)
 
 
 def merge_key(contact: str, loser: str) -> RowKey:
@@ -181,10 +192,48 @@ def decode_pointer(data: bytes) -> str:
     return data.decode()
 
 
+def changed_holdings(contact: str, held: holdings.Held, rows: Mapping[RowKey, ContactRow]) -> list[WriteRow]:
+    """The rows to write, so that what is `held` is in the contact; none for what `rows` say already."""
+    changed: list[WriteRow] = []
+    for sort, new in held.items():
+        key = row_key(contact, sort)
+        row = rows.get(key)
+        before = decode_holding(sort, row.data) if row else None
+        after = new if before is None else holdings.joined(sort, before, new)
+        if after != before:
+            changed.append(WriteRow(key, encode(after), row.revision if row else None))
+    return changed
+
+
+def decode_holding(sort: str, data: bytes) -> msgspec.Struct:
+    row: msgspec.Struct = decode(data, holdings.KINDS[holdings.kind_of(sort)].row)
+    return row
+
+
+def transactions(first: Sequence[WriteRow], rows: Sequence[WriteRow]) -> Iterator[list[WriteRow]]:
+    """`rows` in as few transactions as DynamoDB takes, one at least. `first` goes into the first, the root at its head; each further one writes that root
+    again, under the revision that the one before it left. They need not be one: each row joins by itself."""
+    together = list(first)
+    root = first[0]
+    size = _size(together)
+    for row in rows:
+        if len(together) > 1 and (len(together) == MAX_CHANGES or size + _size([row]) > MAX_BYTES):
+            yield together
+            root = WriteRow(root.key, root.data, (root.expected or 0) + 1)
+            together, size = [root], _size([root])
+        together.append(row)
+        size += _size([row])
+    yield together
+
+
+def _size(rows: Sequence[WriteRow]) -> int:
+    return sum(len(row.data) + _OVERHEAD for row in rows)
+
+
 def join_moved(sort: str, here: bytes, moved: bytes) -> bytes:
     """One row of two with the same sort key: the winner's and the one that a merge moves there."""
-    if sort.startswith(GROUP_PREFIX):
-        return encode(groups.joined(decode(here, Membership), decode(moved, Membership)))
+    if holdings.is_holding(sort):
+        return encode(holdings.joined(sort, decode_holding(sort, here), decode_holding(sort, moved)))
     if sort.startswith(REFUSED_PREFIX):
         return min(here, moved, key=lambda data: decode(data, RefusedLink).by.at)
     return here

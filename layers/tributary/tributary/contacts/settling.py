@@ -2,9 +2,9 @@
 
 * The rows of a contact that was merged move to the winner, each in one transaction with its removal, its pointer too. Nobody adds rows to a contact that is no
   root, so a partition that was read empty stays empty.
-* The identify and group calls that a browser made before it was known are read from the log and folded in. They are read after the attach is committed. A call
-  is in the log before the stream brings it, so one that found its browser unattached was in the log before the attach, and is read here; every later one finds
-  the attach.
+* What a browser said of its person before it was known (identify and group calls, orders, tags) is read from the log and folded in. It is read after the attach
+  is committed. An event is in the log before the stream brings it, so one that found its browser unattached was in the log before the attach, and is read here;
+  every later one finds the attach.
 """
 
 from __future__ import annotations
@@ -15,39 +15,41 @@ from typing import Final
 
 import msgspec
 
-from tributary.contacts import groups, profile
-from tributary.contacts.groups import Membership
+from tributary.contacts import holdings, profile
+from tributary.contacts.holdings import Held
 from tributary.contacts.profile import Profile
 from tributary.contacts.rows import (
-    MAX_MEMBERSHIPS_A_WRITE,
     MEMBER_PREFIX,
     ROOT_SORT,
     Root,
+    changed_holdings,
     contact_partition,
     decode,
     decode_pointer,
     digest_of_member,
     encode,
     encode_pointer,
-    group_key,
     join_moved,
     pointer_key,
     root_key,
+    row_key,
+    transactions,
 )
 from tributary.errors import WriteConflict
-from tributary.events import Event, Group, Identify
+from tributary.events import Event
 from tributary.identity.digests import Digests
-from tributary.identity.identifiers import ANONYMOUS, Identifier, is_usable, partitions_of
+from tributary.identity.identifiers import ANONYMOUS, Identifier, partitions_of
 from tributary.identity.rules import IdentityRules
 from tributary.ports import ContactRow, ContactStore, EventLog, RemoveRow, RowKey, WriteRow
 
 MAX_HISTORY: Final = 20_000
-"""Events of one browser that are looked through for its identify and group calls: some 20 MB, seconds. A till of years is not worth a function's life."""
+"""Events of one browser that are looked through for what they say of its person: some 20 MB, seconds. A till of years is not worth a function's life."""
 
 _ROWS_A_MOVE: Final = 33
 """Three changes a row at most (pointer, here, there), 100 a transaction."""
 _BYTES_A_MOVE: Final = 1_500_000
-"""A row is written and may be joined with as much again: below DynamoDB's 4 MB a transaction."""
+_BYTES_WRITTEN_A_MOVE: Final = 2_000_000
+"""What rows take where they were, and where they go, where each may join with more than itself: together below DynamoDB's 4 MB a transaction."""
 _ATTEMPTS: Final = 10
 
 
@@ -103,46 +105,41 @@ class Settling:
             there = {row.key: RowKey(contact_partition(winner), row.key.sort) for row in rows}
             existing = self._contacts.get({*pointers.values(), *there.values()})
             changes: list[WriteRow | RemoveRow] = []
+            written = 0
             for row in rows:
+                here = existing.get(there[row.key])
+                data = join_moved(row.key.sort, here.data, row.data) if here else row.data
+                written += len(data)
+                if changes and written > _BYTES_WRITTEN_A_MOVE:
+                    more = True
+                    break
                 pointer = existing.get(pointers[row.key]) if row.key in pointers else None
                 if pointer is not None and decode_pointer(pointer.data) == loser:
                     changes.append(WriteRow(pointer.key, encode_pointer(winner), pointer.revision))
-                here = existing.get(there[row.key])
-                data = join_moved(row.key.sort, here.data, row.data) if here else row.data
                 changes.append(WriteRow(there[row.key], data, here.revision if here else None))
                 changes.append(RemoveRow(row.key, row.revision))
             self._contacts.commit(changes)
 
     def _history(self, anonymous_id: str) -> tuple[Event, ...]:
-        """The calls of a browser that say something of its person and name nothing else; those that do were resolved by themselves."""
+        """The events of a browser that say something of its person and name nothing else; those that do were resolved by themselves."""
         (partition,) = partitions_of(Identifier(ANONYMOUS, anonymous_id))
         events = itertools.islice(self._log.of(partition), MAX_HISTORY)
-        return tuple(event for event in events if isinstance(event, Identify | Group) and self._rules.link_of(event).is_anonymous)
+        return tuple(event for event in events if holdings.tells_of_a_person(event) and self._rules.link_of(event).is_anonymous)
 
     def _close(self, contact: str, root: Root, revision: int, history: list[Event]) -> None:
         known: Profile = root.profile
-        memberships: dict[str, Membership] = {}
+        held: Held = {}
         for event in history:
             known = profile.joined(known, profile.profile_of(event))
-            if isinstance(event, Group) and is_usable(event.group_id):
-                mine, new = memberships.get(event.group_id), groups.membership_of(event)
-                memberships[event.group_id] = groups.joined(mine, new) if mine else new
-        some = list(memberships.values())
-        while len(some) > MAX_MEMBERSHIPS_A_WRITE:
-            batch, some = some[:MAX_MEMBERSHIPS_A_WRITE], some[MAX_MEMBERSHIPS_A_WRITE:]
-            self._contacts.commit([WriteRow(root_key(contact), encode(root), revision), *self._membership_rows(contact, batch)])
-            revision += 1
+            holdings.take(held, event, self._digests)
+        keys = {row_key(contact, sort) for sort in held}
+        changed = changed_holdings(contact, held, self._contacts.get(keys) if keys else {})
         closed = msgspec.structs.replace(root, profile=known, open=(), unread=())
-        self._contacts.commit([WriteRow(root_key(contact), encode(closed), revision), *self._membership_rows(contact, some)])
-
-    def _membership_rows(self, contact: str, memberships: list[Membership]) -> Iterator[WriteRow]:
-        keys = {group_key(contact, membership.group, self._digests): membership for membership in memberships}
-        rows = self._contacts.get(set(keys)) if keys else {}
-        for key, membership in keys.items():
-            row = rows.get(key)
-            data = encode(groups.joined(decode(row.data, Membership), membership)) if row else encode(membership)
-            if row is None or data != row.data:
-                yield WriteRow(key, data, row.revision if row else None)
+        # the root as it stands goes with all but the last: what is owed is owed until then
+        *some, last = transactions([WriteRow(root_key(contact), encode(root), revision)], changed)
+        for together in some:
+            self._contacts.commit(together)
+        self._contacts.commit([WriteRow(root_key(contact), encode(closed), last[0].expected), *last[1:]])
 
 
 def _some(rows: Iterator[ContactRow]) -> tuple[list[ContactRow], bool]:

@@ -21,7 +21,7 @@ _LONGEST_ID: Final = 48
 
 def version_of(event: Event) -> Version:
     moment, sequence, message_id = event.version
-    return (micros(moment), sequence, _short(message_id), event.source)
+    return (micros(moment), sequence, short_id(message_id), event.source)
 
 
 def micros(moment: datetime) -> int:
@@ -32,8 +32,8 @@ def as_time(moment: int) -> datetime:
     return _EPOCH + timedelta(microseconds=moment)
 
 
-def _short(message_id: str) -> str:
-    """A message id may be 400 bytes, and every trait carries one: a long one is cut, and told apart by a digest."""
+def short_id(message_id: str) -> str:
+    """A message id may be 400 bytes, and every trait carries one: a long one is cut, and told apart by a digest. So are ids within an order."""
     if len(message_id) <= _LONGEST_ID and message_id.isascii():
         return message_id
     return message_id.encode()[:16].hex() + hashlib.blake2b(message_id.encode(), digest_size=8).hexdigest()

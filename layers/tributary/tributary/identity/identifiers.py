@@ -57,8 +57,6 @@ class Strength(StrEnum):
     """An alias: somebody says that two user ids are one person."""
     STRONG = "strong"
     """Named in one event: merges their contacts, within the limits."""
-    WEAK = "weak"
-    """A hint that may have been passed on: attaches what belongs to nobody, never merges two contacts."""
 
 
 class Link(NamedTuple):
