@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from datetime import UTC, datetime
 from functools import cache
 from typing import Any
@@ -13,16 +14,22 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from tributary.access import Access, CachedKeys
 from tributary.adapters import aws
-from tributary.adapters.config_store import DynamoKeyStore
+from tributary.adapters.config_store import DynamoConnections, DynamoKeyStore
 from tributary.adapters.deliveries import DynamoParking, DynamoShadowStore
 from tributary.adapters.event_log import DynamoEventLog
 from tributary.adapters.feed import DynamoFeed
+from tributary.adapters.http import HttpVendor
+from tributary.adapters.queues import SqsQueue
 from tributary.adapters.settings_store import DynamoRows, SsmSecretStore
+from tributary.adapters.sync_store import DynamoSyncStore
+from tributary.clock import SystemClock
 from tributary.control.http import Router, as_gateway_response, request_of
 from tributary.control.routes import ControlApi
 from tributary.environments import ControlEnv
-from tributary.operator import Operator, known_destinations
+from tributary.operator import Operator, known_kinds
 from tributary.recent import RecentEvents
+from tributary.sync.check import within
+from tributary.sync.syncs import Syncs
 
 logger = Logger()
 metrics = Metrics()
@@ -35,11 +42,19 @@ def router() -> Router:
     dynamodb = aws.dynamodb_for_caller
     api = ControlApi(
         operator=Operator(
-            rows=DynamoRows(dynamodb, env.config_table), secrets=SsmSecretStore(aws.ssm_for_caller, env.secrets_prefix), kinds=known_destinations()
+            rows=DynamoRows(dynamodb, env.config_table),
+            secrets=SsmSecretStore(aws.ssm_for_caller, env.secrets_prefix),
+            kinds=known_kinds(try_konnektive=within(HttpVendor(), time.monotonic)),
         ),
         recent=RecentEvents(DynamoFeed(dynamodb, env.events_table), DynamoEventLog(dynamodb, env.events_table)),
         parking=DynamoParking(dynamodb, env.events_table),
         shadow=DynamoShadowStore(dynamodb, env.events_table),
+        syncs=Syncs(
+            connections=DynamoConnections(dynamodb, env.config_table, seconds=0),
+            store=DynamoSyncStore(dynamodb, env.config_table),
+            tasks=SqsQueue(aws.sqs_for_caller, env.sync_queue_url),
+            clock=SystemClock.from_environment(os.environ),
+        ),
         now=lambda: datetime.now(UTC),
     )
     return Router(api.routes(), Access(CachedKeys(DynamoKeyStore(dynamodb, env.config_table))))

@@ -17,7 +17,7 @@ from tributary.adapters.queues import SqsQueue
 from tributary.destinations import kissmetrics
 from tributary.environments import FanOutEnv
 from tributary.fan_out.service import FanOut
-from tributary.settings import DestinationType
+from tributary.settings import ConnectionType
 from tributary.stream import StreamReader
 
 logger = Logger()
@@ -25,7 +25,7 @@ metrics = Metrics()
 
 
 @cache
-def queues() -> dict[DestinationType, SqsQueue]:
+def queues() -> dict[ConnectionType, SqsQueue]:
     return {"kissmetrics": SqsQueue(aws.sqs, FanOutEnv.read(os.environ).kissmetrics_queue_url)}
 
 

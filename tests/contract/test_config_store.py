@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, cast
 
 import boto3
+import msgspec
 import pytest
 from botocore.awsrequest import AWSPreparedRequest
 from botocore.config import Config
@@ -15,14 +16,16 @@ from moto import mock_aws
 
 from tests.kit.builders import NOON
 from tests.kit.config import KINDS, MemoryRows, MemorySecrets, MovingClock, RowKeys
+from tests.kit.contacts import Links
 from tests.kit.moto import create_table
 from tributary.access import KeyStore, hash_key
-from tributary.adapters.config_store import DynamoConnections, DynamoKeyStore
+from tributary.adapters.config_store import DynamoConnections, DynamoKeyStore, DynamoLinkedConnections
 from tributary.adapters.settings_store import DynamoRows, SsmSecretStore
 from tributary.drafts import ConnectionChange, KeyRotation, NewConnection, NewKey, NewSource, SourceChange
 from tributary.errors import CredentialMissing, StoreUnavailable
 from tributary.operator import Change, DeleteRow, Operator, PutRow, Row, Rows, SecretStore, VersionConflict
-from tributary.settings import Connection, UnreadableConnection
+from tributary.ports import LinkedConnections
+from tributary.settings import Connection, ConnectionType, Source, UnreadableConnection
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -255,3 +258,62 @@ def test_a_change_that_is_sent_again_carries_the_token_of_the_first(dynamodb: Dy
     DynamoRows(lambda: dynamodb, TABLE).commit([PutRow("source", "src_1", "x", 0)])
     assert len(tokens) == 2
     assert tokens[0] == tokens[1]
+
+
+# ---------------------------------------------------------------- linked connections
+
+
+def _write_account(client: DynamoDBClient, connection: str, type: ConnectionType = "konnektive") -> None:
+    data = msgspec.json.encode(Connection(id=connection, type=type, label=connection, created_at=NOON)).decode()
+    DynamoRows(lambda: client, TABLE).commit([PutRow("connection", connection, data, 0)])
+
+
+def _write_source(client: DynamoDBClient, source: str, linked: str) -> None:
+    row = msgspec.json.encode(Source(id=source, label=source, linked_connection=linked, created_at=NOON)).decode()
+    DynamoRows(lambda: client, TABLE).commit([PutRow("source", source, row, 0)])
+
+
+@pytest.fixture(params=["memory", "dynamodb"])
+def linked(request: pytest.FixtureRequest) -> Callable[[dict[str, str], list[str]], LinkedConnections]:
+    def made(sources: dict[str, str], accounts: list[str]) -> LinkedConnections:
+        if request.param == "memory":
+            return Links(sources, accounts)
+        client = request.getfixturevalue("dynamodb")
+        for source, connection in sources.items():
+            _write_source(client, source, connection)
+        for connection in accounts:
+            _write_account(client, connection)
+        _write_account(client, "con_km", "kissmetrics")
+        return DynamoLinkedConnections(lambda: client, TABLE)
+
+    return made
+
+
+@pytest.mark.parametrize(
+    ("sources", "accounts", "expected"),
+    [
+        ({}, [], None),
+        ({}, ["con_1"], "con_1"),
+        ({}, ["con_1", "con_2"], None),
+        ({"src_1": "con_2"}, ["con_1", "con_2"], "con_2"),
+        ({"src_2": "con_2"}, ["con_1", "con_2"], None),
+        ({"src_1": ""}, ["con_1"], "con_1"),
+    ],
+)
+def test_a_source_is_linked_to_the_connection_it_names_else_to_the_only_one_of_konnektive(
+    linked: Callable[[dict[str, str], list[str]], LinkedConnections], sources: dict[str, str], accounts: list[str], expected: str | None
+) -> None:
+    assert linked(sources, accounts).of("src_1") == expected
+
+
+def test_a_link_is_at_most_thirty_seconds_old_and_a_row_of_a_newer_release_links_nobody(dynamodb: DynamoDBClient) -> None:
+    clock = MovingClock()
+    links = DynamoLinkedConnections(lambda: dynamodb, TABLE, clock.monotonic)
+    DynamoRows(lambda: dynamodb, TABLE).commit([PutRow("source", "src_1", '{"id": 5}', 0)])
+    _write_account(dynamodb, "con_1")
+    assert links.of("src_1") == "con_1"
+    _write_account(dynamodb, "con_2")
+    clock.move(29)
+    assert links.of("src_1") == "con_1"
+    clock.move(1)
+    assert links.of("src_1") is None

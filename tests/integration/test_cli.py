@@ -12,8 +12,9 @@ from pathlib import Path
 import boto3
 import pytest
 
-from tests.kit.builders import identify, track
+from tests.kit.builders import identify, later, page, track
 from tests.kit.commands import CommandLine, command_line_on_moto
+from tests.kit.contacts import Links
 from tests.kit.stores import MemorySuppressions
 from tributary import log_codec
 from tributary.access import KeyState, hash_key, state_of
@@ -216,10 +217,14 @@ def test_somebody_is_shown_with_why(tributary: CommandLine) -> None:
     dynamodb, ssm = boto3.client("dynamodb"), boto3.client("ssm")
     log = DynamoEventLog(lambda: dynamodb, "events")
     event = identify(user_id="orla-12", anonymous_id="visit-9", traits={"email": "Orla@harbour.example", "firstName": "Orla"})
-    log.put([event])
+    about = {"page": {"url": "https://harbour.example/", "referrer": "https://www.google.com/"}, "campaign": {"source": "Spring List", "medium": "email"}}
+    visit = page(anonymous_id="visit-9", context=about, timestamp=later(-60))
+    log.put([event, visit])
     digests = digests_from(SsmSecrets(lambda: ssm, "/shop"))
     contacts = DynamoContacts(lambda: dynamodb, "contacts")
-    Resolver(contacts=contacts, log=log, suppressions=MemorySuppressions(), digests=digests, sleep=lambda _: None, jitter=lambda: 0.5).resolve([event])
+    suppressions, links = MemorySuppressions(), Links()
+    resolver = Resolver(contacts=contacts, log=log, suppressions=suppressions, digests=digests, sleep=lambda _: None, jitter=lambda: 0.5, linked=links)
+    resolver.resolve([event])
     for words in ("orla@harbour.example", "orla-12", "user:orla-12", "visit-9"):
         shown = tributary.run("contacts", "show", words)
         assert shown.code == 0, shown.err
@@ -227,6 +232,11 @@ def test_somebody_is_shown_with_why(tributary: CommandLine) -> None:
         assert "was named together with" in shown.out
     described = json.loads(tributary.run("contacts", "show", "orla-12", "--json").out)
     assert "Orla" in tributary.run("contacts", "show", described["id"]).out
+    journey = described["journey"]
+    for name in ("first_touch", "last_touch", "lead_source"):
+        assert (journey[name]["source"], journey[name]["channel"]) == ("Spring List", "email")
+    assert [touch["referrer_host"] for touch in journey["touches"]] == ["google.com"]
+    assert "Spring List / email" in " ".join(tributary.run("contacts", "show", "orla-12").out.split())
     nobody = tributary.run("contacts", "show", "nobody@harbour.example")
     assert (nobody.code, len(nobody.err.splitlines())) == (1, 1)
 

@@ -23,7 +23,7 @@ from tests.kit.pipeline import LambdaContext
 from tributary.adapters import aws
 from tributary.adapters.settings_store import DynamoRows, SsmSecretStore
 from tributary.drafts import NewKey
-from tributary.operator import Operator, known_destinations
+from tributary.operator import Operator, known_kinds
 
 SAMPLES = Path(__file__).parents[2] / "events" / "control_api"
 SAMPLE_KEY = "tk_sample_key_of_all_scopes_0123456789abcdefg"
@@ -47,6 +47,7 @@ def handler(monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
         "EVENTS_TABLE": "events",
         "CONFIG_TABLE": "config",
         "SECRETS_PREFIX": "/shop",
+        "SYNC_QUEUE_URL": "https://sqs.us-east-1.amazonaws.com/123456789012/sync.fifo",
     }.items():
         monkeypatch.setenv(name, value)
     for client in CLIENTS:
@@ -69,7 +70,7 @@ def logs(handler: ModuleType, capsys: pytest.CaptureFixture[str]) -> Callable[[]
 
 @pytest.fixture
 def operator(handler: ModuleType) -> Operator:
-    return Operator(rows=DynamoRows(aws.dynamodb, "config"), secrets=SsmSecretStore(aws.ssm, "/shop"), kinds=known_destinations(), now=lambda: NOON)
+    return Operator(rows=DynamoRows(aws.dynamodb, "config"), secrets=SsmSecretStore(aws.ssm, "/shop"), kinds=known_kinds(), now=lambda: NOON)
 
 
 @pytest.fixture

@@ -4,20 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import suppress
+from datetime import timedelta
 from fnmatch import fnmatchcase
 from typing import Any
 
 import boto3
 import pytest
 
+from local.fakes.fake import Fake
+from local.fakes.konnektive.shop import Shop
+from local.fakes.konnektive.vendor import Konnektive
 from tests.kit.builders import NOON
-from tests.kit.pipeline import Pipeline, pipeline
+from tests.kit.pipeline import CLIENTS, POSTBACK_SECRET, Clock, Pipeline, pipeline
+from tests.kit.sync import FakedVendor
 from tests.template.test_template import FUNCTIONS, as_list, folder_of, statements_of
-from tributary.adapters import aws
+from tributary.errors import VendorUnavailable
 from tributary.ports import VendorAnswer, VendorRequest
 
 TABLES = {"events": "EventsTable", "contacts": "ContactsTable", "config": "ConfigTable"}
-QUEUES = {"ingest": "IngestQueue", "kissmetrics.fifo": "KissmetricsQueue"}
+QUEUES = {"ingest": "IngestQueue", "kissmetrics.fifo": "KissmetricsQueue", "sync.fifo": "SyncQueue"}
+TOPICS = {"notices": "NoticeTopic"}
 SINGLE = {"SendMessageBatch": "SendMessage", "ChangeMessageVisibilityBatch": "ChangeMessageVisibility"}
 
 POLLING = {"sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"}
@@ -48,6 +54,12 @@ def uses(operation: str, params: dict[str, Any]) -> Iterator[Use]:
             for table, request in params["RequestItems"].items():
                 for key in request["Keys"]:
                     yield "dynamodb:BatchGetItem", TABLES[table], key["pk"]["S"]
+        case "BatchWriteItem":
+            for table, requests in params["RequestItems"].items():
+                for request in requests:
+                    yield "dynamodb:BatchWriteItem", TABLES[table], request["PutRequest"]["Item"]["pk"]["S"]
+        case "Publish":
+            yield "sns:Publish", TOPICS[params["TopicArn"].rsplit(":", 1)[1]], ""
         case "GetParameter":
             yield "ssm:GetParameter", params["Name"].split("/", 2)[2], ""
         case _ if "QueueUrl" in params:
@@ -78,7 +90,8 @@ def watched(stack: Pipeline) -> set[tuple[str, Use]]:
         seen.update((current[0], use) for use in uses(model.name, params))
 
     stack.invoke = invoked  # type: ignore[method-assign]
-    for client in (aws.dynamodb(), aws.sqs(), aws.ssm(), aws.dynamodb_for_caller(), aws.sqs_for_caller()):
+    for one in CLIENTS:
+        client: Any = one()
         client.meta.events.register(f"provide-client-params.{client.meta.service_model.service_id.hyphenize()}", called)
     return seen
 
@@ -108,6 +121,8 @@ def _keys_of(statement: dict[str, Any]) -> list[str]:
 def _name(resource: dict[str, Any]) -> str:
     if "Fn::GetAtt" in resource:
         return str(resource["Fn::GetAtt"][0])
+    if "Ref" in resource:
+        return str(resource["Ref"])
     return str(resource["Fn::Sub"]).rsplit("${AWS::StackName}/", 1)[-1]
 
 
@@ -121,7 +136,13 @@ def shop(number: int) -> dict[str, Any]:
     base = {"timestamp": stamp, "userId": f"user-{number}"}
     return {
         "batch": [
-            {"type": "page", "anonymousId": f"visit-{number}", "messageId": f"{number}-1", "timestamp": stamp},
+            {
+                "type": "page",
+                "anonymousId": f"visit-{number}",
+                "messageId": f"{number}-1",
+                "timestamp": stamp,
+                "properties": {"url": f"https://harbour.example/?seg_cid={number}"},
+            },
             {"type": "identify", "anonymousId": f"visit-{number}", "messageId": f"{number}-2", "traits": {"email": f"p{number}@harbour.example"}, **base},
             {
                 "type": "identify",
@@ -171,7 +192,45 @@ def seen() -> set[tuple[str, Use]]:
         broken = {"dynamodb": {"Keys": {"pk": {"S": "a"}, "sk": {"S": "b"}}}}
         for function, batch in (("record", record), ("forward_kissmetrics", record), ("fan_out", broken), ("resolve", broken)):
             stack.invoke(function, {"Records": [batch]})
-        return used
+    return used | of_an_account()
+
+
+class SlowCrm:
+    """An account that fails once and then takes its time."""
+
+    def __init__(self) -> None:
+        self.shop = Shop(seed=5)
+        self.shop.grow(customers=5, months=2, now=NOON)
+
+    def __call__(self, clock: Clock) -> FakedVendor:
+        self._clock = clock
+        self.vendor = FakedVendor(Fake(Konnektive(self.shop)), clock.now)
+        self.vendor.before = self._before
+        return self.vendor
+
+    def _before(self, path: str, form: Any) -> None:
+        if len(self.vendor.calls) < 4:
+            raise VendorUnavailable("not yet")
+        self._clock.time += timedelta(seconds=11)
+
+
+def of_an_account() -> set[tuple[str, Use]]:
+    """A first sync, a postback, a message that cannot be read, and the next day with its comparison."""
+    crm = SlowCrm()
+    with pytest.MonkeyPatch.context() as patch, pipeline(patch, Vendor(200), account=crm) as stack:
+        used = watched(stack)
+        stack.tick()
+        stack.run(rounds=80)
+        order = next(iter(crm.shop.orders.rows.values())).id
+        assert stack.call_webhook("/webhooks/konnektive/con_k", query=f"clientOrderId={order}&secret={POSTBACK_SECRET}")["statusCode"] == 200
+        stack.run(rounds=20)
+        record = {"messageId": "q", "receiptHandle": "h", "body": "{}", "attributes": {"ApproximateReceiveCount": "1", "MessageGroupId": "g"}}
+        stack.invoke("konnektive_poll", {"Records": [record]})
+        stack.clock.time += timedelta(days=1)
+        stack.tick()
+        stack.run(rounds=40)
+        assert stack.crashes == 0
+    return used
 
 
 def _one_round(stack: Pipeline) -> None:
@@ -179,7 +238,7 @@ def _one_round(stack: Pipeline) -> None:
         stack.run(rounds=1)
 
 
-@pytest.mark.parametrize("function", ["intake", "record", "fan_out", "resolve", "forward_kissmetrics"])
+@pytest.mark.parametrize("function", ["intake", "record", "fan_out", "resolve", "forward_kissmetrics", "konnektive_schedule", "konnektive_poll", "webhooks"])
 def test_a_function_is_allowed_what_it_does_and_no_more(function: str, seen: set[tuple[str, Use]]) -> None:
     granted = allowed(function)
     done = {use for who, use in seen if who == function}
@@ -198,6 +257,14 @@ def test_a_function_is_allowed_what_it_does_and_no_more(function: str, seen: set
         ("forward_kissmetrics", "dynamodb:Query", "ConfigTable", "source"),
         ("fan_out", "dynamodb:PutItem", "EventsTable", "user#orla-12"),
         ("resolve", "dynamodb:PutItem", "EventsTable", "user#orla-12"),
+        ("konnektive_schedule", "dynamodb:PutItem", "ConfigTable", "connection"),
+        ("konnektive_schedule", "dynamodb:Query", "ConfigTable", "record#con_k#order#2026-03-04"),
+        ("konnektive_poll", "dynamodb:PutItem", "ConfigTable", "connection"),
+        ("konnektive_poll", "dynamodb:BatchWriteItem", "ConfigTable", "suppressed#digest"),
+        ("konnektive_poll", "dynamodb:BatchGetItem", "ConfigTable", "key#hash"),
+        ("konnektive_poll", "dynamodb:PutItem", "EventsTable", "konnektive#con_k#12"),
+        ("webhooks", "dynamodb:PutItem", "ConfigTable", "sync#con_k"),
+        ("webhooks", "dynamodb:Query", "ConfigTable", "record#con_k#order#2026-03-04"),
     ],
 )
 def test_a_function_that_goes_astray_leaves_other_rows_alone(function: str, action: str, table: str, key: str) -> None:

@@ -188,7 +188,7 @@ def handler(monkeypatch: pytest.MonkeyPatch) -> Iterator[Pipeline]:
 
 def _contact(kind: str, value: str) -> dict[str, Any] | None:
     contact = read_contact(DynamoContacts(aws.dynamodb, "contacts"), Digests(b"k" * 32), Identifier(kind, value))
-    return describe(contact) if contact else None
+    return describe(contact, []) if contact else None
 
 
 def test_the_handler_makes_one_person_of_a_shoppers_events(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

@@ -8,7 +8,10 @@ from typing import Any
 
 import pytest
 
+from local.fakes.fake import Fake
+from local.fakes.konnektive.vendor import Konnektive
 from tests.kit.pipeline import FUNCTIONS, pipeline
+from tests.kit.sync import FakedVendor
 from tributary.ports import VendorAnswer, VendorRequest
 
 SAMPLES = Path(__file__).parents[2] / "events"
@@ -28,10 +31,12 @@ def test_every_function_has_a_sample() -> None:
     "path", sorted(path for name in FUNCTIONS for path in (SAMPLES / name).glob("*.json")), ids=lambda path: f"{path.parent.name}/{path.stem}"
 )
 def test_a_sample_event_runs_through_its_handler(monkeypatch: pytest.MonkeyPatch, path: Path) -> None:
-    with pipeline(monkeypatch, Vendor()) as stack:
+    with pipeline(monkeypatch, Vendor(), account=lambda clock: FakedVendor(Fake(Konnektive()), clock.now)) as stack:
         answer: Any = stack.invoke(path.parent.name, json.loads(path.read_text()))
-    if path.parent.name in {"record", "forward_kissmetrics"}:
+    if path.parent.name in {"record", "forward_kissmetrics", "konnektive_poll"}:
         assert answer == {"batchItemFailures": []}
+    elif path.parent.name == "webhooks":
+        assert answer["statusCode"] == (401 if path.stem.endswith("wrong_secret") else 200)
     elif path.parent.name == "intake":
         assert isinstance(json.loads(answer["body"]) if not answer.get("isBase64Encoded") else {}, dict)
     else:

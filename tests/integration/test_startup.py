@@ -20,6 +20,9 @@ ALLOWED = {
     "resolve": set[str](),
     "forward_kissmetrics": set[str](),
     "control_api": set[str](),
+    "konnektive_schedule": set[str](),
+    "konnektive_poll": set[str](),
+    "webhooks": set[str](),
 }
 
 

@@ -20,7 +20,13 @@ from tributary.cli import __main__ as command_line
 from tributary.operator import Operator
 
 STACK = "shop"
-OUTPUTS = {"ConfigTable": "config", "EventsTable": "events", "ContactsTable": "contacts", "ApiUrl": "https://api.example"}
+OUTPUTS = {
+    "ConfigTable": "config",
+    "EventsTable": "events",
+    "ContactsTable": "contacts",
+    "SyncQueueUrl": "https://sqs.example/sync.fifo",
+    "ApiUrl": "https://api.example",
+}
 
 
 @dataclass(frozen=True)

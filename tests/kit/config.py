@@ -11,7 +11,7 @@ import msgspec
 from tests.kit.builders import NOON
 from tributary.access import hash_key
 from tributary.errors import CredentialMissing, SettingsInvalid
-from tributary.operator import Change, DeleteRow, DestinationKind, Operator, PutRow, Row, Rows, VersionConflict
+from tributary.operator import Change, ConnectionKind, DeleteRow, Operator, PutRow, Row, Rows, VersionConflict, known_kinds
 from tributary.settings import Connection, Key, UnreadableConnection
 
 
@@ -121,18 +121,18 @@ def _parse(settings: Mapping[str, Any]) -> object:
     return settings
 
 
-KINDS = {"kissmetrics": DestinationKind(secret_settings=frozenset({"apiKey"}), parse_settings=_parse)}
-"""A destination with one credential, so that these tests do not hang on a real one's settings."""
+KINDS = {"kissmetrics": ConnectionKind(secret_settings=frozenset({"apiKey"}), parse_settings=_parse), "konnektive": known_kinds()["konnektive"]}
+"""A destination with one credential, so that these tests do not hang on a real one's settings; and the source as it is."""
 
 
 class Bench:
     """An operator over fakes, with a clock to move."""
 
-    def __init__(self, clock: MovingClock | None = None) -> None:
+    def __init__(self, clock: MovingClock | None = None, kinds: Mapping[str, ConnectionKind] = KINDS) -> None:
         self.clock = clock or MovingClock()
         self.rows = MemoryRows()
         self.secrets = MemorySecrets()
-        self.operator = Operator(rows=self.rows, secrets=self.secrets, kinds=KINDS, now=self.clock.now)
+        self.operator = Operator(rows=self.rows, secrets=self.secrets, kinds=kinds, now=self.clock.now)
 
     def stored_text(self) -> str:
         """Everything that CONFIG holds."""

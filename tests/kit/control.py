@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tests.kit.config import Bench, RowKeys
+from tests.kit.builders import TestClock
+from tests.kit.config import KINDS, Bench, RowKeys
 from tests.kit.deliveries import MemoryParking, MemoryShadowStore
-from tests.kit.stores import MemoryEventLog, MemoryFeed
+from tests.kit.stores import MemoryEventLog, MemoryFeed, MemoryQueue
+from tests.kit.sync import MemorySyncStore
 from tributary.access import Access, CachedKeys
 from tributary.control.http import Request, Response, Router
 from tributary.control.routes import ControlApi
 from tributary.drafts import NewKey
+from tributary.operator import ConnectionKind, Operator
 from tributary.recent import RecentEvents
+from tributary.settings import Connection, UnreadableConnection
+from tributary.sync.syncs import Syncs
 
 
 @dataclass(frozen=True)
@@ -38,16 +44,34 @@ class Said:
         return self.response.headers.get(name)
 
 
+class OperatorsConnections:
+    """`Connections`, as the operator has them at this moment."""
+
+    def __init__(self, operator: Operator) -> None:
+        self._operator = operator
+
+    def all(self) -> Sequence[Connection | UnreadableConnection]:
+        return [one if isinstance(one, UnreadableConnection) else one.value for one in self._operator.connections()]
+
+
 class ControlBench(Bench):
     """`call` speaks to the API with a key of all scopes, unless told otherwise."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, kinds: Mapping[str, ConnectionKind] = KINDS) -> None:
+        super().__init__(kinds=kinds)
         self.feed = MemoryFeed()
         self.log = MemoryEventLog()
         self.parking = MemoryParking()
         self.shadow = MemoryShadowStore()
-        self.api = ControlApi(operator=self.operator, recent=RecentEvents(self.feed, self.log), parking=self.parking, shadow=self.shadow, now=self.clock.now)
+        self.syncs, self.tasks = MemorySyncStore(), MemoryQueue()
+        self.api = ControlApi(
+            operator=self.operator,
+            recent=RecentEvents(self.feed, self.log),
+            parking=self.parking,
+            shadow=self.shadow,
+            syncs=Syncs(connections=OperatorsConnections(self.operator), store=self.syncs, tasks=self.tasks, clock=TestClock(self.clock.now())),
+            now=self.clock.now,
+        )
         access = Access(CachedKeys(RowKeys(self.rows), self.clock.monotonic), now=self.clock.now)
         self.router = Router(self.api.routes(), access, monotonic=self.clock.monotonic)
         self.key = self.new_key("*")

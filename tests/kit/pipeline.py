@@ -12,6 +12,8 @@ import json
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from datetime import datetime, timedelta
+from functools import cache
 from types import ModuleType
 from typing import Any
 
@@ -19,17 +21,25 @@ import boto3
 import pytest
 from moto import mock_aws
 
+from local.fakes.konnektive.vendor import LOGIN, PASSWORD
 from tests.kit.builders import NOON
 from tests.kit.moto import create_table
+from tributary import log_codec
 from tributary.access import hash_key
 from tributary.adapters import aws
+from tributary.events import Event
+from tributary.ports import VendorAnswer, VendorRequest
 
 STACK = "shop"
 WRITE_KEY = "wk_" + "a" * 29
-FUNCTIONS = ("intake", "record", "fan_out", "resolve", "forward_kissmetrics")
-BATCH_SIZES = {"ingest": 10, "kissmetrics": 10}
+FUNCTIONS = ("intake", "record", "fan_out", "resolve", "forward_kissmetrics", "konnektive_schedule", "konnektive_poll", "webhooks")
+ACCOUNT_URL = "https://account.harbour.example"
+POSTBACK_SECRET = "postback-secret-of-the-shop"
+BATCH_SIZES = {"ingest": 10, "kissmetrics": 10, "sync": 1}
 """As in the template."""
 _STREAM_BATCH = 100
+_VISIBILITY = timedelta(seconds=2_700)
+"""After which the queue gives out a task again whose sandbox died."""
 
 
 class Killed(BaseException):
@@ -46,16 +56,45 @@ class LambdaContext:
         return 60_000
 
 
-class Pipeline:
-    """`vendor_requests`: what the vendor was sent, oldest first."""
+class Clock:
+    """What the time is, to an account that is polled and to those who poll it."""
 
-    def __init__(self, handlers: dict[str, ModuleType], urls: dict[str, str]) -> None:
+    def __init__(self) -> None:
+        self.time = NOON
+
+    def now(self) -> datetime:
+        return self.time
+
+
+class Network:
+    """`ports.Vendor`: the account behind its address, the destination behind every other."""
+
+    def __init__(self, vendor: Any, account: Any) -> None:
+        self._vendor = vendor
+        self._account = account
+
+    def send(self, request: VendorRequest, *, timeout: float) -> VendorAnswer:
+        behind = self._account if request.url.startswith(ACCOUNT_URL) else self._vendor
+        answer: VendorAnswer = behind.send(request, timeout=timeout)
+        return answer
+
+
+class Pipeline:
+    """`running`: the function that is at work. `clock`: of an account that is polled; a sandbox's death takes it on by what the queue then waits."""
+
+    def __init__(self, handlers: dict[str, ModuleType], urls: dict[str, str], clock: Clock) -> None:
         self._handlers = handlers
         self._urls = urls
+        self.queues = tuple(urls.values())
+        self.clock = clock
+        self.running = ""
         self._seen: dict[str, int] = {"fan_out": 0, "resolve": 0}
         self.crashes = 0
+        self._client: Callable[[str], Any] = cache(lambda service: boto3.client(service))  # noqa: PLW0108  (its overloads)
+        """Making one takes longer than a call of moto."""
 
     def invoke(self, function: str, event: dict[str, Any]) -> Any:
+        self.running = function
         return self._handlers[function].lambda_handler(event, LambdaContext())
 
     def post(self, path: str, body: Any, *, key: str = WRITE_KEY) -> dict[str, Any]:
@@ -75,10 +114,31 @@ class Pipeline:
         answer: dict[str, Any] = self.invoke("intake", event)
         return answer
 
+    def tick(self) -> None:
+        """The schedule's."""
+        with self._surviving():
+            self.invoke("konnektive_schedule", {})
+
+    def call_webhook(self, path: str, *, method: str = "GET", query: str = "", body: str = "", headers: dict[str, str] | None = None) -> dict[str, Any]:
+        """A call of another system, as the gateway hands it over."""
+        event = {
+            "version": "2.0",
+            "routeKey": "ANY /webhooks/{proxy+}",
+            "rawPath": path,
+            "rawQueryString": query,
+            "headers": headers or {},
+            "requestContext": {"http": {"method": method, "path": path, "sourceIp": "203.0.113.7"}, "timeEpoch": int(NOON.timestamp() * 1000)},
+            "body": body,
+            "isBase64Encoded": False,
+        }
+        answer: dict[str, Any] = self.invoke("webhooks", event)
+        return answer
+
     def run(self, rounds: int = 12) -> None:
         """Pump until nothing is left to do."""
         for _ in range(rounds):
-            idle = not self._pump_queue("record", "ingest")
+            idle = not self._pump_queue("konnektive_poll", "sync")
+            idle &= not self._pump_queue("record", "ingest")
             idle &= not self._pump_stream("fan_out")
             idle &= not self._pump_stream("resolve")
             idle &= not self._pump_queue("forward_kissmetrics", "kissmetrics")
@@ -87,7 +147,7 @@ class Pipeline:
         raise AssertionError("the pipeline does not come to rest")
 
     def _pump_queue(self, function: str, queue: str) -> bool:
-        sqs = boto3.client("sqs")
+        sqs = self._client("sqs")
         url = self._urls[queue]
         messages = sqs.receive_message(
             QueueUrl=url, MaxNumberOfMessages=BATCH_SIZES[queue], AttributeNames=["All"], MessageSystemAttributeNames=["All"], VisibilityTimeout=30
@@ -125,6 +185,7 @@ class Pipeline:
             yield
         except (Killed, Exception):
             self.crashes += 1
+            self.clock.time += _VISIBILITY
             self.restart()
 
     def restart(self) -> None:
@@ -132,10 +193,9 @@ class Pipeline:
         for name in self._handlers:
             self._handlers[name] = importlib.reload(self._handlers[name])
 
-    @staticmethod
-    def _stream() -> list[dict[str, Any]]:
-        client = boto3.client("dynamodbstreams")
-        arn = boto3.client("dynamodb").describe_table(TableName="events")["Table"]["LatestStreamArn"]
+    def _stream(self) -> list[dict[str, Any]]:
+        client = self._client("dynamodbstreams")
+        arn = self._client("dynamodb").describe_table(TableName="events")["Table"]["LatestStreamArn"]
         found: list[dict[str, Any]] = []
         for shard in client.describe_stream(StreamArn=arn)["StreamDescription"]["Shards"]:
             iterator = client.get_shard_iterator(StreamArn=arn, ShardId=shard["ShardId"], ShardIteratorType="TRIM_HORIZON")["ShardIterator"]
@@ -144,8 +204,13 @@ class Pipeline:
 
     def rows(self, table: str) -> list[dict[str, Any]]:
         """Every row of a table, by key."""
-        pages = boto3.client("dynamodb").get_paginator("scan").paginate(TableName=table)
+        pages = self._client("dynamodb").get_paginator("scan").paginate(TableName=table)
         return sorted((item for page in pages for item in page["Items"]), key=lambda item: (item["pk"]["S"], item["sk"]["S"]))
+
+
+def logged(stack: Pipeline) -> list[Event]:
+    """What the log has."""
+    return [log_codec.unpack(row["p"]["B"]) for row in stack.rows("events") if row["sk"]["S"].startswith("event#")]
 
 
 def _json(value: Any) -> Any:
@@ -153,10 +218,15 @@ def _json(value: Any) -> Any:
 
 
 @contextmanager
-def pipeline(monkeypatch: pytest.MonkeyPatch, vendor: Any, *, settings: Callable[[Any], None] | None = None) -> Iterator[Pipeline]:
-    """A stack with one source, one write key and one Kissmetrics connection. `vendor`: what stands in for the network (`ports.Vendor`)."""
-    for client in (aws.dynamodb, aws.sqs, aws.ssm, aws.dynamodb_for_caller, aws.sqs_for_caller):
-        client.cache_clear()
+def pipeline(
+    monkeypatch: pytest.MonkeyPatch, vendor: Any, *, account: Callable[[Clock], Any] | None = None, account_settings: dict[str, Any] | None = None
+) -> Iterator[Pipeline]:
+    """A stack with one source, one write key and one Kissmetrics connection. `vendor`: what stands in for the network (`ports.Vendor`).
+
+    `account`: what stands in for the API of a Konnektive account, which is then connected as `con_k`, under a clock that moves only when it is told to.
+    """
+    clock = Clock()
+    _forget_clients()
     with mock_aws(), monkeypatch.context() as patch:
         for name in list(os.environ):
             if name.startswith(("AWS_", "POWERTOOLS_", "TRIBUTARY_")):
@@ -166,11 +236,39 @@ def pipeline(monkeypatch: pytest.MonkeyPatch, vendor: Any, *, settings: Callable
         for name, value in variables.items():
             patch.setenv(name, value)
         urls = _stack(patch)
-        patch.setattr("tributary.adapters.http.HttpVendor", lambda *_, **__: vendor)
+        network = vendor
+        if account is not None:
+            patch.setattr("tributary.clock.SystemClock.now", lambda _: clock.now())
+            patch.setattr("time.sleep", lambda _: None)
+            _connect_account(account_settings or {})
+            network = Network(vendor, account(clock))
+        patch.setattr("tributary.adapters.http.HttpVendor", lambda *_, **__: network)
         handlers = {name: importlib.reload(importlib.import_module(f"functions.{name}.handler")) for name in FUNCTIONS}
-        yield Pipeline(handlers, urls)
-    for client in (aws.dynamodb, aws.sqs, aws.ssm, aws.dynamodb_for_caller, aws.sqs_for_caller):
+        yield Pipeline(handlers, urls, clock)
+    _forget_clients()
+
+
+CLIENTS = (aws.dynamodb, aws.sqs, aws.ssm, aws.sns, aws.dynamodb_for_caller, aws.sqs_for_caller, aws.ssm_for_caller)
+
+
+def _forget_clients() -> None:
+    for client in CLIENTS:
         client.cache_clear()
+
+
+def _connect_account(settings: dict[str, Any]) -> None:
+    connection = {
+        "id": "con_k",
+        "type": "konnektive",
+        "label": "Shop's CRM",
+        "settings": {"loginId": LOGIN, "baseUrl": ACCOUNT_URL, **settings},
+        "secrets": ["password", "postbackSecret"],
+        "created_at": NOON.isoformat(),
+    }
+    item = {"pk": {"S": "connection"}, "sk": {"S": "con_k"}, "data": {"S": json.dumps(connection)}, "version": {"N": "1"}}
+    boto3.client("dynamodb").put_item(TableName="config", Item=item)
+    secret = json.dumps({"password": PASSWORD, "postbackSecret": POSTBACK_SECRET})
+    boto3.client("ssm").put_parameter(Name=f"/{STACK}/connections/con_k", Type="SecureString", Value=secret)
 
 
 def _stack(patch: pytest.MonkeyPatch) -> dict[str, str]:
@@ -181,6 +279,7 @@ def _stack(patch: pytest.MonkeyPatch) -> dict[str, str]:
     urls = {
         "ingest": sqs.create_queue(QueueName="ingest")["QueueUrl"],
         "kissmetrics": sqs.create_queue(QueueName="kissmetrics.fifo", Attributes={"FifoQueue": "true"})["QueueUrl"],
+        "sync": sqs.create_queue(QueueName="sync.fifo", Attributes={"FifoQueue": "true"})["QueueUrl"],
     }
     for name, value in {
         "EVENTS_TABLE": "events",
@@ -189,6 +288,8 @@ def _stack(patch: pytest.MonkeyPatch) -> dict[str, str]:
         "INGEST_QUEUE_URL": urls["ingest"],
         "KISSMETRICS_QUEUE_URL": urls["kissmetrics"],
         "QUEUE_URL": urls["kissmetrics"],
+        "SYNC_QUEUE_URL": urls["sync"],
+        "NOTICE_TOPIC": boto3.client("sns").create_topic(Name="notices")["TopicArn"],
         "SECRETS_PREFIX": f"/{STACK}",
         "UNKNOWN_KEY": "refuse",
         "EVENTS_PER_SECOND": "1000000",
@@ -216,22 +317,24 @@ def _put_settings(dynamodb: Any) -> None:
             dynamodb.put_item(TableName="config", Item=item)
 
 
-def kill_at(number: int, *, applied: bool) -> Callable[[], int]:
+def kill_at(number: int, *, applied: bool, counts: Callable[[], bool] = lambda: True) -> Callable[[], int]:
     """Kill the sandbox at the n-th AWS call that it makes, before AWS has it or after; answers how many calls were made in all.
 
-    Call inside `pipeline(...)`, once the events are posted.
+    `counts`: whether the call at hand is one of them. Call inside `pipeline(...)`, once the events are posted.
     """
     from moto.core.models import botocore_stubber
 
     made = [0]
 
     def before_send(request: Any, event_name: str, **_: Any) -> None:
+        if not counts():
+            return
         made[0] += 1
         if made[0] == number:
             if applied:
                 assert botocore_stubber(event_name, request) is not None
             raise Killed
 
-    for client in (aws.dynamodb(), aws.sqs(), aws.ssm()):
+    for client in (aws.dynamodb(), aws.sqs(), aws.ssm(), aws.sns()):
         client.meta.events.register_first(f"before-send.{client.meta.service_model.service_id.hyphenize()}", before_send)
     return lambda: made[0]

@@ -55,6 +55,9 @@ ENVIRONMENTS: dict[str, type] = {
     "resolve": environments.ResolveEnv,
     "forward_kissmetrics": environments.ForwarderEnv,
     "control_api": environments.ControlEnv,
+    "konnektive_schedule": environments.KonnektiveScheduleEnv,
+    "konnektive_poll": environments.KonnektivePollEnv,
+    "webhooks": environments.WebhooksEnv,
 }
 
 
@@ -221,7 +224,8 @@ def test_each_function_has_a_role_of_its_own_and_a_log_that_ends() -> None:
 
 def test_what_is_deployed_has_no_policy_of_aws_and_none_on_everything() -> None:
     roles = {name: resource["Properties"] for name, resource in translated().items() if resource["Type"] == "AWS::IAM::Role"}
-    assert set(roles) == {role_of(function) for function in FUNCTIONS.values()}, "SAM made a role, with managed policies on every queue and stream"
+    schedules = {properties["RoleArn"]["Fn::GetAtt"][0] for _, _, properties in mappings("ScheduleV2")}
+    assert set(roles) == {role_of(function) for function in FUNCTIONS.values()} | schedules, "SAM made a role, with managed policies on every queue and stream"
     for name, role in roles.items():
         assert "ManagedPolicyArns" not in role, name
         for statement in [statement for policy in role["Policies"] for statement in policy["PolicyDocument"]["Statement"]]:
@@ -330,8 +334,10 @@ def test_a_stream_batch_that_is_given_up_raises_an_alarm() -> None:
     assert seen == [[("EventSourceMappingUUID", {"Ref": name})] for name in sources]
 
 
-def test_an_ingest_queue_that_stands_still_raises_an_alarm() -> None:
-    assert watched("AWS/SQS", "ApproximateAgeOfOldestMessage") == [[("QueueName", {"Fn::GetAtt": ["IngestQueue", "QueueName"]})]]
+def test_a_queue_that_is_never_to_wait_raises_an_alarm_when_it_does() -> None:
+    assert watched("AWS/SQS", "ApproximateAgeOfOldestMessage") == [
+        [("QueueName", {"Fn::GetAtt": [queue, "QueueName"]})] for queue in ("IngestQueue", "SyncQueue")
+    ]
 
 
 def test_a_forwarder_that_does_nothing_but_crash_raises_an_alarm_before_its_dead_letters_do() -> None:

@@ -44,6 +44,8 @@ SCOPES: Final[tuple[str, ...]] = (
     "keys:write",
     "sources:read",
     "sources:write",
+    "syncs:read",
+    "syncs:write",
 )
 """Every scope there is, `<resource>:<verb>`; `*` stands for all of them, also those of later versions. No scope implies another."""
 

@@ -12,7 +12,7 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from tributary.conditions import Condition
-from tributary.settings import DestinationType, Mode
+from tributary.settings import ConnectionType, Mode
 
 MAX_LABEL: Final = 100
 """Labels stand in tables and lists."""
@@ -34,6 +34,10 @@ Enabled = Annotated[bool, Meta(description="Whether it takes events.")]
 History = Annotated[bool, Meta(description="Whether it receives the events of a backfill.")]
 ModeText = Annotated[Mode, Meta(description="`live`; `paused`: events wait; `shadow`: requests are built and kept, none is sent.")]
 Filter = Annotated[Condition | None, Meta(description="Which events it takes; null for all.")]
+LinkedConnection = Annotated[
+    str,
+    Meta(max_length=64, description="The Konnektive connection whose customers `seg_cid` in its pages' addresses names; empty for the only one there is."),
+]
 Aware = Annotated[datetime, Meta(tz=True)]
 
 
@@ -56,6 +60,7 @@ class NewSource(_Draft, frozen=True, kw_only=True):
 
     label: Label
     enabled: Enabled = True
+    linked_connection: LinkedConnection = ""
 
 
 class SourceChange(_Draft, frozen=True, kw_only=True):
@@ -63,6 +68,7 @@ class SourceChange(_Draft, frozen=True, kw_only=True):
 
     label: Label | UnsetType = UNSET
     enabled: Enabled | UnsetType = UNSET
+    linked_connection: LinkedConnection | UnsetType = UNSET
 
 
 class KeyRotation(_Draft, frozen=True, kw_only=True):
@@ -76,7 +82,7 @@ class KeyRotation(_Draft, frozen=True, kw_only=True):
 class NewConnection(_Draft, frozen=True, kw_only=True):
     """A connection to make."""
 
-    type: Annotated[DestinationType, Meta(description="The destination.")]
+    type: Annotated[ConnectionType, Meta(description="A destination, or the source `konnektive`.")]
     label: Label
     settings: Settings = {}
     enabled: Enabled = True

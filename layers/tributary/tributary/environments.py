@@ -72,3 +72,27 @@ class ControlEnv(_Environment):
     events_table: str
     config_table: str
     secrets_prefix: str
+    sync_queue_url: str
+
+
+@dataclass(frozen=True)
+class KonnektiveScheduleEnv(_Environment):
+    config_table: str
+    sync_queue_url: str
+
+
+@dataclass(frozen=True)
+class KonnektivePollEnv(_Environment):
+    events_table: str
+    config_table: str
+    secrets_prefix: str
+    ingest_queue_url: str
+    sync_queue_url: str
+    notice_topic: str
+
+
+@dataclass(frozen=True)
+class WebhooksEnv(_Environment):
+    config_table: str
+    secrets_prefix: str
+    sync_queue_url: str

@@ -34,7 +34,6 @@ from tributary.settings import Account, Connection, Key, Source, UnreadableConne
 
 MAX_WRITE_KEYS: Final = 20
 """Keys of one source that still work. A source and its keys are written in one transaction, which takes 100 rows."""
-ADDRESS_SETTING: Final = "endpoint"
 """Where a connection's requests go, in every destination's settings."""
 
 MAX_SETTINGS_BYTES: Final = 16_384
@@ -141,12 +140,18 @@ class SecretStore(Protocol):
 
 
 @dataclass(frozen=True)
-class DestinationKind:
-    """What settings mean to a destination type."""
+class ConnectionKind:
+    """What settings mean to a type of connection."""
 
     secret_settings: Set[str]
     parse_settings: Callable[[Mapping[str, Any]], object]
     """Raises `SettingsInvalid` naming the field."""
+    is_origin: bool = False
+    """Whether events come from it, under its id as their source; else it is a destination."""
+    address_setting: str = "endpoint"
+    """Where requests, and the credentials with them, go."""
+    try_out: Callable[[Mapping[str, Any]], None] | None = None
+    """Use the settings once before they are kept. Raises `SettingsInvalid` for what a person has to mend; says nothing of an account that is merely slow."""
 
 
 @dataclass(frozen=True)
@@ -196,7 +201,7 @@ class Operator:
     """Use cases on settings. `kinds`: the destination types by name. Raises `Refused` and `StoreUnavailable`."""
 
     def __init__(
-        self, *, rows: Rows, secrets: SecretStore, kinds: Mapping[str, DestinationKind], now: Callable[[], datetime] = lambda: datetime.now(UTC)
+        self, *, rows: Rows, secrets: SecretStore, kinds: Mapping[str, ConnectionKind], now: Callable[[], datetime] = lambda: datetime.now(UTC)
     ) -> None:
         self._rows = rows
         self._secrets = secrets
@@ -250,6 +255,14 @@ class Operator:
         """Every source, by id."""
         return [_read(row, Source) for _, row in self._rows.under("source")]
 
+    def origins(self) -> dict[str, str]:
+        """Id → label of everything that events come from: the sources, and the accounts that are read."""
+        accounts = [one.value for one in self.connections() if not isinstance(one, UnreadableConnection)]
+        return {
+            **{source.value.id: source.value.label for source in self.sources()},
+            **{one.id: one.label for one in accounts if one.type in self._kinds and self._kinds[one.type].is_origin},
+        }
+
     def source(self, source: str) -> Versioned[Source]:
         row = self._rows.get("source", source)
         if row is None:
@@ -261,7 +274,14 @@ class Operator:
         if id is not None and re.fullmatch(r"src_[a-z0-9]{1,32}", id) is None:
             raise Invalid("a source's id is src_ and up to 32 small letters and digits", field="id")
         check_label(draft.label)
-        source = Source(id=id or access.new_id("src"), label=draft.label, enabled=draft.enabled, created_at=self._now())
+        self._check_linked(draft.linked_connection)
+        source = Source(
+            id=id or access.new_id("src"),
+            label=draft.label,
+            enabled=draft.enabled,
+            linked_connection=draft.linked_connection,
+            created_at=self._now(),
+        )
         key, secret = self._new_write_key(source)
         self._commit([PutRow("source", source.id, _json(source), 0), *_key_rows(_StoredKey(key, access.hash_key(secret), 0))])
         return MadeSource(Versioned(source, 1), secret, key)
@@ -270,6 +290,7 @@ class Operator:
         """Change a source; whether it is enabled is written on its keys with it, which is where intake reads it."""
         current = _of_version(self.source(source), version)
         check_label(change.label)
+        self._check_linked(_named(change).get("linked_connection", ""))
         changed = msgspec.structs.replace(current.value, **_named(change))
         keys = []
         if changed.enabled != current.value.enabled:
@@ -370,6 +391,7 @@ class Operator:
             raise VersionConflict("there is a connection of this id")
         kind = self.check_connection(draft)
         self._check_sources(draft.sources)
+        self._try_out(kind, _given(draft.settings))
         plain, secret = _split(kind, _given(draft.settings))
         connection = Connection(
             id=id or access.new_id("con"),
@@ -406,7 +428,8 @@ class Operator:
         merged = _given({**current.value.settings, **old, **change.settings})
         self._check_settings(kind, merged)
         plain, secret = _split(kind, merged)
-        _check_move(current.value.settings, plain, kept=[name for name in old if change.settings.get(name) is None])
+        _check_move(kind.address_setting, current.value.settings, plain, kept=[name for name in old if change.settings.get(name) is None])
+        self._try_out(kind, merged)
         changed = msgspec.structs.replace(current.value, **{**named, "settings": plain, "secrets": sorted(secret)})
         written = self._put("connection", connection, current, changed, force=secret != old)
         if secret and secret != old:
@@ -416,12 +439,15 @@ class Operator:
         return written
 
     def delete_connection(self, connection: str, *, version: int | None = None) -> None:
-        """Remove a connection and its credentials."""
+        """Remove a connection and its credentials. Refused while a source is linked to it: the links in its pages would then name another's customers."""
         current = _of_version(self.connection(connection), version)
+        users = [source.value.id for source in self.sources() if source.value.linked_connection == connection]
+        if users:
+            raise InUse(f"sources are linked to this connection: {', '.join(users)}")
         self._commit([DeleteRow("connection", connection, current.version)])
         self._secrets.delete(_secret_name(connection))
 
-    def check_connection(self, draft: NewConnection) -> DestinationKind:
+    def check_connection(self, draft: NewConnection) -> ConnectionKind:
         """Raise `Invalid` for what could not be made, its sources apart."""
         kind = self._kind(draft.type)
         check_label(draft.label)
@@ -439,12 +465,20 @@ class Operator:
             return {}
 
     def secret_names(self, type: str) -> Set[str]:
-        """Which settings of a destination type are credentials."""
+        """Which settings of a type are credentials."""
         return self._kind(type).secret_settings
 
     # ---------------------------------------------------------------- inside
 
-    def _check_settings(self, kind: DestinationKind, settings: Mapping[str, Any]) -> None:
+    def _try_out(self, kind: ConnectionKind, settings: Mapping[str, Any]) -> None:
+        if kind.try_out is None:
+            return
+        try:
+            kind.try_out(settings)
+        except SettingsInvalid as error:
+            raise Invalid(str(error), field=f"settings.{error.field}") from error
+
+    def _check_settings(self, kind: ConnectionKind, settings: Mapping[str, Any]) -> None:
         _check_size(settings, "settings")
         try:
             kind.parse_settings(settings)
@@ -452,14 +486,18 @@ class Operator:
             raise Invalid(str(error), field=f"settings.{error.field}") from error
 
     def _check_sources(self, sources: Sequence[str]) -> None:
-        known = {source.value.id for source in self.sources()} if sources else set()
+        known = self.origins().keys() if sources else set()
         for number, source in enumerate(sources):
             if source not in known:
                 raise Invalid("there is no such source", field=f"sources[{number}]")
 
-    def _kind(self, type: str) -> DestinationKind:
+    def _check_linked(self, connection: str) -> None:
+        if connection and self._rows.get("connection", connection) is None:
+            raise Invalid("there is no such connection", field="linked_connection")
+
+    def _kind(self, type: str) -> ConnectionKind:
         if type not in self._kinds:
-            raise Invalid(f"not a destination; there are {', '.join(sorted(self._kinds))}", field="type")
+            raise Invalid(f"not a type of connection; there are {', '.join(sorted(self._kinds))}", field="type")
         return self._kinds[type]
 
     def _new_write_key(self, source: Source) -> tuple[Key, str]:
@@ -484,11 +522,22 @@ class Operator:
         self._rows.commit(changes)
 
 
-def known_destinations() -> dict[str, DestinationKind]:
-    """The destination types there are."""
-    from tributary.destinations import kissmetrics  # noqa: PLC0415  (the command line's start-up does not need it)
+def known_kinds(*, try_konnektive: Callable[[Mapping[str, Any]], None] | None = None) -> dict[str, ConnectionKind]:
+    """The types of connections there are. `try_konnektive`: given only where the account may be asked from, which is not everybody's desk: it lets in the
+    addresses that its API user lists."""
+    from tributary.destinations import kissmetrics  # noqa: PLC0415  (the command line's start-up does not need them)
+    from tributary.sources.konnektive import settings as konnektive  # noqa: PLC0415
 
-    return {"kissmetrics": DestinationKind(secret_settings=kissmetrics.DESTINATION.secret_settings, parse_settings=kissmetrics.parse_settings)}
+    return {
+        "kissmetrics": ConnectionKind(secret_settings=kissmetrics.DESTINATION.secret_settings, parse_settings=kissmetrics.parse_settings),
+        "konnektive": ConnectionKind(
+            secret_settings=konnektive.SECRET_SETTINGS,
+            parse_settings=konnektive.parse_settings,
+            is_origin=True,
+            address_setting="baseUrl",
+            try_out=try_konnektive,
+        ),
+    }
 
 
 def check_label(label: str | UnsetType) -> None:
@@ -518,9 +567,9 @@ def _check_time_zone(name: str) -> None:
         raise Invalid("not an IANA time zone such as America/New_York", field="time_zone") from error
 
 
-def _check_move(before: Mapping[str, Any], after: Mapping[str, Any], *, kept: Sequence[str]) -> None:
+def _check_move(setting: str, before: Mapping[str, Any], after: Mapping[str, Any], *, kept: Sequence[str]) -> None:
     """A stored credential goes to no other address than the one it was given for: else whoever may change a connection could read it there."""
-    if kept and before.get(ADDRESS_SETTING) != after.get(ADDRESS_SETTING):
+    if kept and before.get(setting) != after.get(setting):
         raise Invalid("give the credential again, as the events go to another address", field=f"settings.{kept[0]}")
 
 
@@ -542,7 +591,7 @@ def _given(settings: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in settings.items() if value is not None}
 
 
-def _split(kind: DestinationKind, settings: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+def _split(kind: ConnectionKind, settings: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     """What may be seen, and what may not."""
     plain = {name: value for name, value in settings.items() if name not in kind.secret_settings}
     return plain, {name: value for name, value in settings.items() if name in kind.secret_settings}

@@ -112,6 +112,12 @@ class Connections(Protocol):
         """Every connection, enabled or not; at most 30 s old."""
 
 
+class LinkedConnections(Protocol):
+    def of(self, source: str) -> str | None:
+        """The Konnektive connection whose customers a source's links name: the one that the source says, else the only one there is; at most 30 s old. Raises
+        `StoreUnavailable`."""
+
+
 @dataclass(frozen=True)
 class OutMessage:
     """A message for a queue; group and deduplication id for a FIFO queue alone."""

@@ -10,6 +10,8 @@ import msgspec
 from tributary.conditions import Condition
 
 DestinationType = Literal["kissmetrics"]
+ConnectionType = Literal["kissmetrics", "konnektive"]
+"""Where events go, and accounts that are asked for them."""
 Mode = Literal["live", "paused", "shadow"]
 
 
@@ -35,14 +37,16 @@ class Source(_Row, frozen=True, kw_only=True):
     id: str
     label: str
     enabled: bool = True
+    linked_connection: str = ""
+    """The Konnektive connection whose customers its pages' `seg_cid` names; empty: the only one there is."""
     created_at: datetime
 
 
 class Connection(_Row, frozen=True, kw_only=True):
-    """One destination account that events are forwarded to."""
+    """One account: a destination that events are forwarded to, or one that is asked for them."""
 
     id: str
-    type: DestinationType
+    type: ConnectionType
     label: str
     settings: dict[str, Any] = {}
     """Without secrets: those are in the parameter store under `connections/<id>`, as a JSON object of the same keys."""

@@ -15,7 +15,7 @@ from tributary.cli.config_file import ConfigInvalid, Plan, Step
 from tributary.conditions import Condition
 from tributary.drafts import AccountChange, NewConnection, NewSource
 from tributary.operator import Row, Versioned
-from tributary.settings import Connection
+from tributary.settings import Connection, UnreadableConnection
 
 SECRET = "km-secret-4711"
 SECRETS = {"env:KM": SECRET, "env:KM2": f"{SECRET}-2", "ssm:/km": f"{SECRET}-3"}
@@ -90,6 +90,25 @@ def test_the_same_file_again_changes_nothing() -> None:
     assert planned(bench, FILE).changes == []
     assert apply(bench, FILE, prune=True) == []
     assert bench.rows.rows == before
+
+
+LINKED = FILE.replace('label = "Shop"', 'label = "Shop"\nlinked_connection = "Main"', 1)
+
+
+def test_a_source_is_linked_to_a_connection_that_the_same_file_makes() -> None:
+    bench = Bench()
+    apply(bench, LINKED)
+    (source,), (connection,) = bench.operator.sources(), bench.operator.connections()
+    assert not isinstance(connection, UnreadableConnection)
+    assert source.value.linked_connection == connection.value.id
+    assert planned(bench, LINKED).changes == planned(bench, config_file.export(bench.operator)).changes == []
+    assert apply(bench, FILE) == [("change", 'source "Shop"', None)]
+    assert bench.operator.sources()[0].value.linked_connection == ""
+
+
+def test_a_source_cannot_be_linked_to_a_connection_that_is_nowhere() -> None:
+    with pytest.raises(ConfigInvalid, match=r"sources\[0\].linked_connection"):
+        planned(Bench(), FILE.replace('label = "Shop"', 'label = "Shop"\nlinked_connection = "None"', 1))
 
 
 def test_a_plan_alone_changes_nothing() -> None:

@@ -9,8 +9,10 @@ import pytest
 from rich.console import Console
 from rich.text import Text
 
-from tests.kit.builders import NOON
+from tests.kit.builders import NOON, identify, track
+from tests.kit.contacts import World
 from tributary.cli import show
+from tributary.contacts.describe import describe
 from tributary.operator import Versioned
 from tributary.ports import FeedEntry, FeedStatus
 from tributary.settings import Connection, UnreadableConnection
@@ -81,6 +83,7 @@ def test_a_connection_that_cannot_be_read_is_shown_as_such() -> None:
 
 
 def test_a_contact_is_shown_with_why() -> None:
+    touch = {"at": "2026-03-04T12:00:00Z", "channel": "email", "source": "Klaviyo", "campaign": "Spring\x1b[2J", "referrer_host": "mail.google.com"}
     described = {
         "id": "c" * 32,
         "first_seen": "2026-03-04T12:00:00+00:00",
@@ -90,8 +93,42 @@ def test_a_contact_is_shown_with_why() -> None:
         "traits": {"firstName": "Orla", "age": 41},
         "custom_fields": {},
         "groups": [{"id": "g-1", "first_seen": "2026-03-04T12:00:00+00:00", "last_seen": None, "traits": {"name": "Harbour"}}],
+        "visitors": [{"kind": "anonymous", "value": "visit-9", "since": "2026-03-04T12:00:00+00:00"}],
+        "journey": {
+            **dict.fromkeys(("first_touch", "last_touch", "last_non_direct_touch", "lead_source"), touch),
+            "touches": [touch],
+            "count": 3,
+            "bots": 2,
+        },
         "why": [{"sentence": "Email orla@harbour.example was first named by …"}],
+        **dict.fromkeys(("tags", "subscriptions", "orders", "lifetime"), ()),
     }
     said = rendered(*show.contact(described))
-    for words in ("orla@harbour.example", "Orla", "41", "g-1", "  1. Email orla@harbour.example", "never", "a merge is still moving rows"):
+    for words in ("orla@harbour.example", "Orla", "41", "g-1", "  1. Email orla@harbour.example", "never", "a merge is still moving rows", "visit-9"):
         assert words in said
+    for words in ("first touch", "lead source", "Klaviyo", "mail.google.com", "touches, the latest 1 of 3, and 2 visits of machines"):
+        assert words in said
+    assert "\x1b[2J" not in said
+
+
+def test_a_customer_is_shown_with_tags_subscriptions_orders_and_revenue() -> None:
+    world = World()
+    world.take(
+        identify(user_id="orla", context={"tags": {"vip": True, "lead": False}}),
+        track(
+            "Order Completed",
+            user_id="orla",
+            properties={"order_id": "0A1B", "total": 1044.95, "shipping": 5.95, "currency": "USD", "products": [{"sku": "KIT-1", "quantity": 2}]},
+        ),
+        track("Order Refunded", user_id="orla", properties={"order_id": "0A1B", "total": "10.00", "currency": "USD"}),
+        track(
+            "Subscription Started",
+            user_id="orla",
+            properties={"subscription_id": "5F6E", "sku": "KIT-1", "price": 39, "currency": "USD", "interval_days": 30, "next_bill_date": "2026-04-03"},
+        ),
+        track("Order Refunded", user_id="orla", properties={"order_id": "only-a-refund", "total": 700, "currency": "JPY"}),
+    )
+    said = rendered(*show.contact(describe(world.the("user", "orla"), ())))
+    for words in ("vip", "5F6E", "active", "30 days", "2026-04-03", "39.00 USD", "0A1B", "2 x KIT-1", "1,044.95 USD", "10.00 USD", "1,029.00 USD", "-700 JPY"):
+        assert words in said, words
+    assert "customer since 2026-03-04 12:00:00, 1 sales" in said

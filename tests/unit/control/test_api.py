@@ -24,7 +24,7 @@ def test_a_source_is_made_with_its_key_shown_once() -> None:
     assert made.status == 201
     source = made.body["source"]
     assert made.header("location") == f"/api/sources/{source['id']}"
-    assert source == {"id": source["id"], "label": "Shop", "enabled": True, "created_at": "2026-03-04T12:00:00Z", "version": 1}
+    assert source == {"id": source["id"], "label": "Shop", "enabled": True, "linked_connection": "", "created_at": "2026-03-04T12:00:00Z", "version": 1}
     assert made.body["write_key"].startswith("wk_")
     again = bench.call("GET", f"/api/sources/{source['id']}")
     assert again.body == source

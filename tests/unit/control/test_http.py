@@ -137,7 +137,7 @@ CONNECTION = {"type": "kissmetrics", "label": "x", "settings": {"apiKey": "k"}}
         ("GET", "/api/events?type=purchase", None, "One of identify, track, page, screen, group, alias."),
         ("GET", "/api/keys?kind=master", None, "One of api, write."),
         ("POST", "/api/connections", {**CONNECTION, "mode": "fast"}, "One of live, paused, shadow."),
-        ("POST", "/api/connections", {**CONNECTION, "type": "telegraph"}, "One of kissmetrics."),
+        ("POST", "/api/connections", {**CONNECTION, "type": "telegraph"}, "One of kissmetrics, konnektive."),
         ("POST", "/api/connections", {**CONNECTION, "filter": {"all": [{"type": ["x"]}]}}, "One of identify, track, page, screen, group, alias."),
         ("POST", "/api/connections", {**CONNECTION, "filter": {"all": 1}}, "Expected a list or null, got a whole number."),
         ("POST", "/api/connections", {**CONNECTION, "filter": {"not": []}}, "Expected an object or null, got a list."),

@@ -16,6 +16,7 @@ from tests.kit.control import ControlBench, Said
 from tributary import log_codec
 from tributary.access import SCOPES
 from tributary.control import tracking
+from tributary.drafts import NewConnection
 from tributary.ports import FeedEntry, FeedStatus, Parked, VendorRequest
 from tributary.sources import segment_api
 
@@ -146,7 +147,8 @@ def filled() -> tuple[ControlBench, dict[str, str]]:
             last_status=None,
         )
     )
-    return bench, {"{source}": source, "{connection}": connection, "{key}": key}
+    account = bench.operator.create_connection(NewConnection(type="konnektive", label="CRM", settings={"loginId": "shop", "password": "secret"})).value.id
+    return bench, {"{source}": source, "{connection}": connection, "{account}": account, "{key}": key}
 
 
 BODIES: dict[tuple[str, str], Any] = {
@@ -157,6 +159,7 @@ BODIES: dict[tuple[str, str], Any] = {
     ("POST", "/api/connections"): {"type": "kissmetrics", "label": "Other", "settings": {"apiKey": "k"}},
     ("PATCH", "/api/connections/{connection}"): {"mode": "shadow"},
     ("POST", "/api/keys"): {"label": "y", "scopes": ["*"]},
+    ("POST", "/api/syncs/{connection}/restart"): {"from_day": "2025-01-01"},
 }
 ROUTES = [(route.method, route.path) for route in ControlBench().api.routes()]
 
@@ -165,7 +168,7 @@ ROUTES = [(route.method, route.path) for route in ControlBench().api.routes()]
 def test_the_answers_of_each_route_are_as_described(method: str, path: str) -> None:
     bench, ids = filled()
     target = path
-    for name, value in ids.items():
+    for name, value in {**ids, "{connection}": ids["{account}" if path.startswith("/api/syncs") else "{connection}"]}.items():
         target = target.replace(name, value)
     if target == "/api/events":
         check(bench.call(method, "/api/events?bodies=true"), method, path)

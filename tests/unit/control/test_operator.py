@@ -141,6 +141,23 @@ def test_a_source_that_a_connection_names_is_not_deleted() -> None:
         bench.operator.delete_source(source)
 
 
+def test_a_source_is_linked_to_a_connection_that_is_there_and_that_stays_there() -> None:
+    bench = Bench()
+    linked = connection(bench)
+    source = bench.operator.create_source(NewSource(label="Shop", linked_connection=linked)).source.value.id
+    with pytest.raises(InUse, match=source):
+        bench.operator.delete_connection(linked)
+    for refused in (
+        lambda: bench.operator.create_source(NewSource(label="Other", linked_connection="con_none")),
+        lambda: bench.operator.update_source(source, SourceChange(linked_connection="con_none")),
+    ):
+        with pytest.raises(Invalid) as error:
+            refused()
+        assert error.value.field == "linked_connection"
+    bench.operator.update_source(source, SourceChange(linked_connection=""))
+    bench.operator.delete_connection(linked)
+
+
 def test_a_source_comes_back_under_its_old_id() -> None:
     bench = Bench()
     assert bench.operator.create_source(NewSource(label="Shop"), id="src_old1").source.value.id == "src_old1"

@@ -10,6 +10,7 @@ from botocore.config import Config
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_sns import SNSClient
     from mypy_boto3_sqs import SQSClient
     from mypy_boto3_ssm import SSMClient
 
@@ -38,6 +39,11 @@ def sqs() -> SQSClient:
 @cache
 def ssm() -> SSMClient:
     return boto3.client("ssm", config=CLIENT_CONFIG)
+
+
+@cache
+def sns() -> SNSClient:
+    return boto3.client("sns", config=CLIENT_CONFIG)
 
 
 @cache

@@ -6,13 +6,15 @@ A settings row keeps its struct as JSON in the attribute `data`, beside plain at
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import msgspec
 
 from tributary.adapters import dynamo
-from tributary.settings import Connection, Key, UnreadableConnection
+from tributary.identity.weak import KONNEKTIVE
+from tributary.settings import Connection, Key, Source, UnreadableConnection
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -23,6 +25,18 @@ CACHE_SECONDS: Final = 30
 
 _keys: Final = msgspec.json.Decoder(Key)
 _connections: Final = msgspec.json.Decoder(Connection)
+_sources: Final = msgspec.json.Decoder(Source)
+
+
+class _Typed(msgspec.Struct):
+    """No more of a connection than links need: one whose settings only a newer release can read is still an account that counts."""
+
+    id: str
+    type: str
+
+
+_typed: Final = msgspec.json.Decoder(_Typed)
+_Row = TypeVar("_Row")
 
 
 class DynamoKeyStore:
@@ -56,6 +70,33 @@ class DynamoConnections:
             rows = dynamo.query(self._client(), self._table, "connection", store=_STORE, ConsistentRead=True)
             self._kept = (asked_at, tuple(_connection(row) for row in rows))
         return self._kept[1]
+
+
+class DynamoLinkedConnections:
+    """`ports.LinkedConnections` on CONFIG: two Queries, made when a link is first met and kept 30 s."""
+
+    def __init__(
+        self, client: Callable[[], DynamoDBClient], table: str, monotonic: Callable[[], float] = time.monotonic, *, seconds: float = CACHE_SECONDS
+    ) -> None:
+        self._client = client
+        self._table = table
+        self._monotonic = monotonic
+        self._seconds = seconds
+        self._kept: tuple[float, dict[str, str], str | None] | None = None
+
+    def of(self, source: str) -> str | None:
+        if self._kept is None or self._monotonic() - self._kept[0] >= self._seconds:
+            asked_at = self._monotonic()
+            linked = {row.id: row.linked_connection for row in self._rows("source", _sources) if row.linked_connection}
+            accounts = [row.id for row in self._rows("connection", _typed) if row.type == KONNEKTIVE]
+            self._kept = (asked_at, linked, accounts[0] if len(accounts) == 1 else None)
+        _, linked, only = self._kept
+        return linked.get(source, only)
+
+    def _rows(self, kind: str, decoder: msgspec.json.Decoder[_Row]) -> Iterator[_Row]:
+        for row in dynamo.query(self._client(), self._table, kind, store=_STORE, ConsistentRead=True):
+            with suppress(msgspec.MsgspecError, KeyError, RecursionError):  # of a newer release: it links nobody
+                yield decoder.decode(row["data"]["S"])
 
 
 def _connection(row: dict[str, Any]) -> Connection | UnreadableConnection:

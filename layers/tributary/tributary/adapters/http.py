@@ -23,7 +23,7 @@ from tributary.errors import AnswerTooLarge, InvalidForVendor, VendorUnavailable
 from tributary.ports import VendorAnswer, VendorRequest
 
 LARGEST_ANSWER: Final = 64 * 1024
-"""Answers say yes, no or why; what is longer is an error page or a mistake."""
+"""Of a destination: it says yes, no or why; what is longer is an error page or a mistake."""
 _CONNECT_SECONDS: Final = 3.0
 """For each of a host's addresses: one that is dead leaves time for the next."""
 _IDLE_SECONDS: Final = 4.0
@@ -48,8 +48,14 @@ class HttpVendor:
     """
 
     def __init__(
-        self, *, backend: httpcore.NetworkBackend | None = None, resolve: Resolve = addresses, monotonic: Callable[[], float] = time.monotonic
+        self,
+        *,
+        largest_answer: int = LARGEST_ANSWER,
+        backend: httpcore.NetworkBackend | None = None,
+        resolve: Resolve = addresses,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
+        self._largest_answer = largest_answer
         self._limit = _Limit(monotonic)
         self._pool = httpcore.ConnectionPool(
             network_backend=_TimedBackend(backend or httpcore.SyncBackend(), resolve, self._limit),
@@ -64,7 +70,7 @@ class HttpVendor:
         self._limit.begin(timeout)
         try:
             with self._pool.stream(request.method, url, headers=headers, content=content, extensions={"timeout": {"pool": timeout}}) as response:
-                body, complete = _read(response)
+                body, complete = _read(response, self._largest_answer)
                 status = response.status
                 answered = _answer_headers(response)
         except httpcore.LocalProtocolError:
@@ -73,7 +79,7 @@ class HttpVendor:
         except (httpcore.TimeoutException, httpcore.NetworkError, httpcore.ProtocolError, OSError) as error:
             raise VendorUnavailable(f"{url.host.decode()} gave no answer: {type(error).__name__}") from error
         if not complete and 200 <= status < 300:
-            raise AnswerTooLarge(f"{url.host.decode()} answered {status} and more than {LARGEST_ANSWER} bytes")
+            raise AnswerTooLarge(f"{url.host.decode()} answered {status} and more than {self._largest_answer} bytes")
         return VendorAnswer(status=status, headers=answered, body=body)
 
     def close(self) -> None:
@@ -106,13 +112,13 @@ def _content(request: VendorRequest) -> tuple[list[tuple[str, str]], bytes | Non
     return list(headers.items()), content
 
 
-def _read(response: httpcore.Response) -> tuple[bytes, bool]:
+def _read(response: httpcore.Response, largest: int) -> tuple[bytes, bool]:
     """The body up to the limit, and whether that is all of it."""
     body = bytearray()
     for chunk in response.iter_stream():
         body += chunk
-        if len(body) > LARGEST_ANSWER:
-            return bytes(body[:LARGEST_ANSWER]), False
+        if len(body) > largest:
+            return bytes(body[:largest]), False
     return bytes(body), True
 
 

@@ -11,7 +11,7 @@ import re
 import shlex
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from tributary.cli.target import Target
     from tributary.operator import Initialised, Operator
     from tributary.recent import RecentEvents
+    from tributary.sync.syncs import Sync, Syncs
 
 POLL_SECONDS: Final = 2.0
 """Between two looks of `events --follow`."""
@@ -34,12 +35,14 @@ app = typer.Typer(
 )
 keys_app = typer.Typer(help="API keys; write keys can be listed and revoked here too.", no_args_is_help=True, rich_markup_mode=None)
 sources_app = typer.Typer(help="Where events come from.", no_args_is_help=True, rich_markup_mode=None)
-connections_app = typer.Typer(help="Destination accounts that events are forwarded to.", no_args_is_help=True, rich_markup_mode=None)
+connections_app = typer.Typer(help="Accounts that events are forwarded to, or read from.", no_args_is_help=True, rich_markup_mode=None)
+sync_app = typer.Typer(help="Accounts that are asked for what they know.", rich_markup_mode=None)
 contacts_app = typer.Typer(help="People.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(keys_app, name="keys")
 app.add_typer(sources_app, name="sources")
 app.add_typer(connections_app, name="connections")
 app.add_typer(contacts_app, name="contacts")
+app.add_typer(sync_app, name="sync")
 
 
 class Failed(Exception):
@@ -311,8 +314,8 @@ def events(
 
     target = _chosen(context).target()
     operator, recent = operator_of(target), _recent(target)
-    labels = {one.value.id: one.value.label for one in operator.sources()}
-    wanted = None if source is None else _source_id(operator, source)
+    labels = operator.origins()
+    wanted = None if source is None else _id_of("source", source, [*operator.origins().items()])
     since = since or ("1m" if follow else None)
     query = query_of(now=datetime.now(UTC), source=wanted, type=type, status=status, since=since)
     printer = _Printer(recent, labels, bodies=bodies, as_json=as_json)
@@ -325,7 +328,7 @@ def events(
         if more:
             _note(f"These are the newest {limit}; there are more (--limit, --since).")
         return
-    follower = Follower(recent, query, sources=lambda: [one.value.id for one in operator.sources()], now=lambda: datetime.now(UTC))
+    follower = Follower(recent, query, sources=lambda: [*operator.origins()], now=lambda: datetime.now(UTC))
     try:
         while True:
             found, more = follower.look()
@@ -371,6 +374,84 @@ def contacts_show(
     screen = show.console()
     for part in show.contact(described):
         screen.print(part)
+
+
+# ---------------------------------------------------------------- syncs
+
+
+@sync_app.callback(invoke_without_command=True)
+def sync(
+    context: typer.Context,
+    *,
+    watch: Annotated[bool, typer.Option("--watch", "-w", help="Until their histories are read.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON, once.")] = False,
+) -> None:
+    """Show the syncs: how far each is, its rate, what is left, and what went wrong."""
+    if context.invoked_subcommand is not None:
+        return
+    import msgspec  # noqa: PLC0415
+
+    from tributary.cli import show, syncing  # noqa: PLC0415
+
+    syncs = syncing.syncs_of(_chosen(context).target())
+    if as_json:
+        _say(json.dumps(msgspec.to_builtins(syncs.all()), indent=2))
+        return
+    if not syncs.all():
+        _say("No account is read: there is no connection of the type konnektive.")
+        return
+    screen = show.console()
+    try:
+        if watch:
+            syncing.watch(syncs.all, screen)
+        else:
+            screen.print(syncing.shown(syncs.all()))
+    except KeyboardInterrupt:
+        return
+
+
+@sync_app.command("poll")
+def sync_poll(context: typer.Context, connection: Annotated[str, typer.Argument(help="Its id or label.")]) -> None:
+    """Ask an account for what is new, now."""
+    _steer(context, connection, "poll", lambda syncs, one: syncs.poll(one))
+
+
+@sync_app.command("pause")
+def sync_pause(context: typer.Context, connection: Annotated[str, typer.Argument(help="Its id or label.")]) -> None:
+    """Pause reading an account's history; what is new still comes."""
+    _steer(context, connection, "pause", lambda syncs, one: syncs.pause(one))
+
+
+@sync_app.command("resume")
+def sync_resume(context: typer.Context, connection: Annotated[str, typer.Argument(help="Its id or label.")]) -> None:
+    """Go on, after a pause, or after the account refused and you have seen to it."""
+    _steer(context, connection, "resume", lambda syncs, one: syncs.resume(one))
+
+
+@sync_app.command("restart")
+def sync_restart(
+    context: typer.Context,
+    connection: Annotated[str, typer.Argument(help="Its id or label.")],
+    since: Annotated[datetime | None, typer.Option("--from", formats=["%Y-%m-%d"], help="The first day; the account's first without it.")] = None,
+) -> None:
+    """Read an account's history again. What has not changed makes no event."""
+    _steer(context, connection, "restart", lambda syncs, one: syncs.restart(one, since.date() if since is not None else None))
+
+
+def _steer(context: typer.Context, connection: str, verb: str, run: Callable[[Syncs, str], Sync]) -> None:
+    from tributary.cli import show, syncing  # noqa: PLC0415
+    from tributary.errors import WriteConflict  # noqa: PLC0415
+    from tributary.sync.syncs import NoSuchSync  # noqa: PLC0415
+
+    target = _chosen(context).target()
+    from tributary.cli.target import operator_of  # noqa: PLC0415
+
+    try:
+        show.console().print(syncing.shown([run(syncing.syncs_of(target), _connection_id(operator_of(target), connection))]))
+    except NoSuchSync as error:
+        raise Failed(f'"{connection}" is not read from: it is a destination.') from error
+    except WriteConflict as error:
+        raise Failed(f"The sync got on at the same moment; {verb} it again.") from error
 
 
 # ---------------------------------------------------------------- inside

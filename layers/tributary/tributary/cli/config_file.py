@@ -5,6 +5,7 @@
 
     [[sources]]
     label = "Shop"                                # found again by `id` if there is one, else by its label
+    linked_connection = "Konnektive"              # by id or label; left out: the only Konnektive connection there is
 
     [[connections]]
     type = "kissmetrics"
@@ -74,9 +75,10 @@ class Step:
 
 @dataclass
 class Ids:
-    """The ids of sources by what the file calls them; filled while new ones are made."""
+    """The ids of sources and connections by what the file calls them; filled while new ones are made."""
 
     by_name: dict[str, str] = field(default_factory=dict)
+    connections: dict[str, str] = field(default_factory=dict)
 
     def of(self, name: str) -> str:
         return self.by_name[name]
@@ -113,13 +115,13 @@ def read(text: str) -> ConfigFile:
 def plan(file: ConfigFile, operator: Operator, read_secret: ReadSecret, *, prune: bool) -> Plan:
     """What would have to be done. Raises `ConfigInvalid`; changes nothing."""
     planner = _Planner(file, operator, read_secret)
-    return Plan([*planner.account(), *planner.sources(), *planner.connections(), *planner.unnamed(prune=prune)], planner.ids)
+    return Plan([*planner.account(), *planner.sources(), *planner.connections(), *planner.links(), *planner.unnamed(prune=prune)], planner.ids)
 
 
 def export(operator: Operator) -> str:
     """The stack's settings as a file, without credentials. Applying it changes nothing."""
     parts = [_table("[account]", msgspec.structs.asdict(operator.account().value))]
-    parts += [_table("[[sources]]", {"id": source.value.id, "label": source.value.label, "enabled": source.value.enabled}) for source in operator.sources()]
+    parts += [_table("[[sources]]", _of_source(source.value)) for source in operator.sources()]
     for connection in operator.connections():
         if isinstance(connection, UnreadableConnection):
             parts.append(f"# The connection {connection.id} is not here: this release cannot read it.\n")
@@ -131,6 +133,11 @@ def export(operator: Operator) -> str:
         notes = [f'# {name} is a credential: it stays as it is unless settings has {name} = "env:NAME" or "ssm:/name"' for name in connection.value.secrets]
         parts.append(_table("[[connections]]", fields, notes))
     return "\n".join(parts)
+
+
+def _of_source(source: Source) -> dict[str, Any]:
+    linked = {"linked_connection": source.linked_connection} if source.linked_connection else {}
+    return {"id": source.id, "label": source.label, "enabled": source.enabled, **linked}
 
 
 class _Planner:
@@ -146,6 +153,9 @@ class _Planner:
         for source in self._sources:
             self.ids.by_name.setdefault(source.value.label, source.value.id)
         self.ids.by_name |= {source.value.id: source.value.id for source in self._sources}
+        for connection in self._connections:
+            self.ids.connections.setdefault(connection.value.label, connection.value.id)
+        self.ids.connections |= {connection.value.id: connection.value.id for connection in self._connections}
 
     def account(self) -> list[Step]:
         change = self._file.account
@@ -200,6 +210,8 @@ class _Planner:
                 if name not in self.ids.by_name:
                     raise ConfigInvalid(f"{place}.sources[{index}]: there is no such source, in this file or in the stack")
             found = self._find(place, table, self._connections, {"type": table.type, "label": table.label})
+            known = found.value.id if found is not None else ""
+            self.ids.connections |= {name: known for name in (table.label, table.id) if name is not None}
             steps.append(self._new_connection(place, table) if found is None else self._changed_connection(place, table, found))
         return steps
 
@@ -210,7 +222,8 @@ class _Planner:
         def run(ids: Ids) -> None:
             fields = {name: getattr(table, name) for name in _CONNECTION_FIELDS}
             draft = NewConnection(**{**fields, "type": table.type, "settings": settings, "sources": [ids.of(name) for name in table.sources]})
-            self._operator.create_connection(draft, id=table.id)
+            made = self._operator.create_connection(draft, id=table.id).value.id
+            ids.connections |= {table.label: made, made: made}
 
         secrets = sorted(settings.keys() & self._operator.secret_names(table.type))
         return Step(verb="create", what=_name(table), details=[f"settings.{name}: set (a credential)" for name in secrets], run=run)
@@ -240,6 +253,24 @@ class _Planner:
     def _sources_differ(self, table: ConnectionTable, connection: Connection) -> list[str]:
         wanted = [self.ids.by_name[name] or name for name in table.sources]
         return [f"sources: {_short(connection.sources)} → {_short(wanted)}"] if sorted(wanted) != sorted(connection.sources) else []
+
+    def links(self) -> list[Step]:
+        """After the connections, which a source may be linked to before it has an id."""
+        return [step for number, table in enumerate(self._file.sources) if (step := self._link(f"sources[{number}]", table)) is not None]
+
+    def _link(self, place: str, table: SourceTable) -> Step | None:
+        wanted = table.linked_connection
+        if wanted and wanted not in self.ids.connections:
+            raise ConfigInvalid(f"{place}.linked_connection: there is no such connection, in this file or in the stack")
+        source = self.ids.by_name[table.label]
+        before = next((one.value.linked_connection for one in self._sources if one.value.id == source), "")
+        if before == wanted or (before and before == self.ids.connections.get(wanted)):
+            return None
+
+        def run(ids: Ids) -> None:
+            self._operator.update_source(ids.of(table.label), SourceChange(linked_connection=ids.connections[wanted] if wanted else ""))
+
+        return Step(verb="change", what=f'source "{table.label}"', details=[f"linked_connection: {_short(before)} → {_short(wanted)}"], run=run)
 
     def unnamed(self, *, prune: bool) -> list[Step]:
         """Connections first: a source that one names is not removed."""

@@ -7,29 +7,36 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from tributary.adapters.contacts import DynamoContacts
+from tributary.adapters.event_log import DynamoEventLog
 from tributary.adapters.secrets import SsmSecrets, digests_from
 from tributary.cli.target import Target
 from tributary.contacts.describe import describe
-from tributary.contacts.reading import read_contact, read_contact_by_id
+from tributary.contacts.reading import Contact, read_contact, read_contact_by_id
 from tributary.identity.identifiers import ANONYMOUS, EMAIL, PHONE, SPELLING, USER, Identifier, is_email
 from tributary.identity.phones import DEFAULT_REGION, e164
+from tributary.ports import ContactStore
 
 _CONTACT_ID: Final = re.compile(r"[0-9a-f]{32}")
 _OWN_KINDS: Final = (USER, EMAIL, PHONE, ANONYMOUS, SPELLING)
 
 
 def find(target: Target, text: str) -> dict[str, Any] | None:
-    """The contact, described; None if nobody is known by this."""
+    """The contact, described, with their journey from the log; None if nobody is known by this."""
     store = DynamoContacts(lambda: target.dynamodb, target.contacts_table)
-    if _CONTACT_ID.fullmatch(text):
-        contact = read_contact_by_id(store, text)
-        if contact is not None:
-            return describe(contact)
+    log = DynamoEventLog(lambda: target.dynamodb, target.events_table)
+    contact = _contact(target, store, text)
+    return None if contact is None else describe(contact, (event for partition in contact.partitions() for event in log.of(partition)))
+
+
+def _contact(target: Target, store: ContactStore, text: str) -> Contact | None:
+    contact = read_contact_by_id(store, text) if _CONTACT_ID.fullmatch(text) else None
+    if contact is not None:
+        return contact
     digests = digests_from(SsmSecrets(lambda: target.ssm, target.prefix))
     for identifier in candidates(text):
         contact = read_contact(store, digests, identifier)
         if contact is not None:
-            return describe(contact)
+            return contact
     return None
 
 

@@ -38,7 +38,10 @@ def plain(value: object, style: str = "") -> Text:
 
 
 def sources(found: Iterable[Source]) -> Table:
-    return _table(("id", "label", "enabled", "created"), [(source.id, source.label, _yes(source.enabled), _time(source.created_at)) for source in found])
+    return _table(
+        ("id", "label", "enabled", "linked to", "created"),
+        [(source.id, source.label, _yes(source.enabled), source.linked_connection, _time(source.created_at)) for source in found],
+    )
 
 
 def keys(found: Iterable[Key], now: datetime) -> Table:
@@ -119,14 +122,83 @@ def contact(described: Mapping[str, Any]) -> Iterable[Table | Text]:
     yield Text.assemble(("contact ", "bold"), plain(described["id"]), "" if described["settled"] else "   (a merge is still moving rows)")
     yield plain(f"first seen {_brief(described['first_seen'])}, last seen {_brief(described['last_seen'])}")
     yield _titled("identifiers", ("kind", "value", "since"), [(one["kind"], one["value"], _brief(one["since"])) for one in described["identifiers"]])
+    if described["visitors"]:
+        yield _titled("came by a link", ("kind", "value", "since"), [(one["kind"], one["value"], _brief(one["since"])) for one in described["visitors"]])
     fields = [*described["traits"].items(), *described["custom_fields"].items()]
     if fields:
         yield _titled("profile", ("field", "value"), [(name, _json(value)) for name, value in fields])
     if described["groups"]:
         yield _titled("groups", ("id", "since", "traits"), [(one["id"], _brief(one["first_seen"]), _json(one["traits"])) for one in described["groups"]])
+    yield from _purchases(described)
+    yield from _journey(described["journey"])
     yield Text("why these are one person", style="bold")
     for number, step in enumerate(described["why"], start=1):
         yield Text.assemble(f"{number:>3}. ", plain(step["sentence"]))
+
+
+def _purchases(described: Mapping[str, Any]) -> Iterable[Table | Text]:
+    """Tags, subscriptions, orders, and what they come to; each if there is any."""
+    if described["tags"]:
+        rows = [(tag["name"], _yes(tag["applied"]), _brief(tag["since"]), _brief(tag["last_removed"])) for tag in described["tags"]]
+        yield _titled("tags", ("name", "applied", "since", "last removed"), rows)
+    if described["subscriptions"]:
+        yield _titled(
+            "subscriptions",
+            ("id", "state", "product", "price", "every", "cycle", "next bill", "since"),
+            [
+                (
+                    one["subscription_id"],
+                    one["state"] or "",
+                    one["sku"] or one["name"] or "",
+                    _text(one["price"]),
+                    f"{one['interval_days']} days" if one["interval_days"] else "",
+                    _json(one["cycle"]) if one["cycle"] else "",
+                    one["next_bill_date"] or "",
+                    _brief(one["started_at"]),
+                )
+                for one in described["subscriptions"]
+            ],
+        )
+    if described["orders"]:
+        yield _titled(
+            "orders",
+            ("id", "state", "sold", "items", "comes to", "refunded", "charged back", "net"),
+            [
+                (
+                    order["order_id"],
+                    order["state"] or "",
+                    _brief(order["sold_at"]),
+                    ", ".join(f"{item['quantity']} x {item['sku'] or item['name'] or item['product_id']}" for item in order["items"]),
+                    _text(order["comes_to"]["total"]) if order["comes_to"] else "",
+                    *(_each(order["money"], name) for name in ("refunded", "charged_back", "net")),
+                )
+                for order in described["orders"]
+            ],
+        )
+        yield plain(f"lead since {_brief(described['lead_at'])}, customer since {_brief(described['customer_at'])}, {described['sales']} sales")
+    if described["lifetime"]:
+        names = ("gross", "discount", "tax", "shipping", "refunded", "charged_back", "voided", "net")
+        rows_of_money = [tuple(_text(balance[name]) for name in names) for balance in described["lifetime"]]
+        yield _titled("revenue", tuple(name.replace("_", " ") for name in names), rows_of_money)
+
+
+def _journey(journey: Mapping[str, Any]) -> Iterable[Table | Text]:
+    if not journey["count"]:
+        return
+    named = [(name.replace("_", " "), journey[name]) for name in ("first_touch", "last_touch", "last_non_direct_touch", "lead_source")]
+    yield _titled("attribution", ("", *_TOUCH_COLUMNS), [(name, *_touch(touch)) for name, touch in named])
+    bots = f", and {journey['bots']} visits of machines" if journey["bots"] else ""
+    title = f"touches, the latest {len(journey['touches'])} of {journey['count']}{bots}"
+    yield _titled(title, _TOUCH_COLUMNS, [_touch(touch) for touch in journey["touches"]])
+
+
+_TOUCH_COLUMNS: Final = ("at", "channel", "source / medium", "campaign", "from", "landing page", "affiliate")
+
+
+def _touch(touch: Mapping[str, Any]) -> tuple[str, ...]:
+    source = " / ".join(touch[name] for name in ("source", "medium") if name in touch)
+    came_from = touch.get("referrer_host") or touch.get("click_id_kind", "")
+    return (_brief(touch["at"]), touch["channel"], source, touch.get("campaign", ""), came_from, touch.get("landing_page", ""), touch.get("affiliate_id", ""))
 
 
 def _table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
@@ -154,6 +226,14 @@ def _time(moment: datetime | None) -> str:
 
 def _brief(text: str | None) -> str:
     return "never" if text is None else text[:19].replace("T", " ")
+
+
+def _text(money: Mapping[str, Any] | None) -> str:
+    return "" if money is None else str(money["text"])
+
+
+def _each(balances: Iterable[Mapping[str, Any]], name: str) -> str:
+    return ", ".join(_text(balance[name]) for balance in balances if balance[name]["amount"])
 
 
 def _json(value: Any) -> str:

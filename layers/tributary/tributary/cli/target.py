@@ -11,12 +11,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from tributary.operator import Operator, known_destinations
+from tributary.operator import Operator, known_kinds
 
 if TYPE_CHECKING:
     import boto3
     from botocore.config import Config
     from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_sqs import SQSClient
     from mypy_boto3_ssm import SSMClient
 
 LOCAL_STACK_FILE: Final = Path(".local/stack.json")
@@ -25,7 +26,7 @@ LOCAL_CREDENTIALS: Final = ("test", "test")
 """The emulator takes any; real ones are never sent to it."""
 DEFAULT_STACK: Final = "tributary"
 
-_OUTPUTS: Final = ("ConfigTable", "EventsTable", "ContactsTable")
+_OUTPUTS: Final = ("ConfigTable", "EventsTable", "ContactsTable", "SyncQueueUrl")
 
 
 class TargetMissing(Exception):
@@ -42,6 +43,7 @@ class Target:
     config_table: str
     events_table: str
     contacts_table: str
+    sync_queue_url: str
     api_url: str
 
     @property
@@ -52,6 +54,10 @@ class Target:
     @cached_property
     def dynamodb(self) -> DynamoDBClient:
         return self.session.client("dynamodb", endpoint_url=self.endpoint_url, config=_config(self.endpoint_url))
+
+    @cached_property
+    def sqs(self) -> SQSClient:
+        return self.session.client("sqs", endpoint_url=self.endpoint_url, config=_config(self.endpoint_url))
 
     @cached_property
     def ssm(self) -> SSMClient:
@@ -90,6 +96,7 @@ def of_stack(
         config_table=outputs["ConfigTable"],
         events_table=outputs["EventsTable"],
         contacts_table=outputs["ContactsTable"],
+        sync_queue_url=outputs["SyncQueueUrl"],
         api_url=outputs.get("ApiUrl", ""),
     )
 
@@ -113,7 +120,7 @@ def operator_of(target: Target) -> Operator:
     return Operator(
         rows=DynamoRows(lambda: target.dynamodb, target.config_table),
         secrets=SsmSecretStore(lambda: target.ssm, target.prefix),
-        kinds=known_destinations(),
+        kinds=known_kinds(),
     )
 
 

@@ -12,7 +12,7 @@ from msgspec import UNSET, Meta, UnsetType
 from tributary.conditions import Condition
 from tributary.operator import Versioned
 from tributary.ports import FeedEntry, FeedStatus, Parked
-from tributary.settings import Account, Connection, DestinationType, Key, Mode, Source
+from tributary.settings import Account, Connection, ConnectionType, Key, Mode, Source
 
 Version = Annotated[int, Meta(description='How often it was written; send it back as `If-Match: "<version>"` to change only what you have seen.')]
 NextCursor = Annotated[str | None, Meta(description="Give it as `cursor` for the next page; null on the last.")]
@@ -54,6 +54,7 @@ class SourceAnswer(_Answer, frozen=True, kw_only=True):
     id: str
     label: str
     enabled: bool
+    linked_connection: str
     created_at: Moment
     version: Version
 
@@ -77,7 +78,7 @@ class ConnectionAnswer(_Answer, frozen=True, kw_only=True):
     """A connection, without its credentials."""
 
     id: str
-    type: DestinationType
+    type: ConnectionType
     label: str
     settings: Annotated[dict[str, Any], Meta(description="Without the credentials.")]
     secrets: Annotated[list[str], Meta(description="Which credentials are set.")]

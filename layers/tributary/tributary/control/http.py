@@ -6,8 +6,6 @@ refused by name. Whatever writes or deletes has its key checked against the stor
 
 from __future__ import annotations
 
-import base64
-import binascii
 import re
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -20,6 +18,7 @@ import msgspec
 from tributary.access import Access, AccessRefused, require
 from tributary.control.problems import CONTENT_TYPE, Problem, of_validation
 from tributary.errors import StoreUnavailable, place_of
+from tributary.gateway import call_of
 from tributary.settings import Key
 
 Method = Literal["GET", "POST", "PATCH", "DELETE"]
@@ -176,21 +175,9 @@ class Router:
 
 def request_of(event: Mapping[str, Any]) -> Request:
     """The call behind an HTTP API event (payload format 2.0)."""
-    context = event.get("requestContext", {})
-    http = context.get("http", {})
-    body = event.get("body") or ""
-    try:
-        raw = base64.b64decode(body, validate=True) if event.get("isBase64Encoded") else body.encode("utf-8", "surrogatepass")
-    except (binascii.Error, ValueError):
-        raw = b"\xff"  # no JSON either
-    return Request(
-        method=str(http.get("method", "")),
-        path=str(event.get("rawPath", "")),
-        query=str(event.get("rawQueryString", "")),
-        headers={name.lower(): value for name, value in (event.get("headers") or {}).items()},
-        body=raw,
-        id=str(context.get("requestId", "")),
-    )
+    call = call_of(event)
+    body = call.body if call.body is not None else b"\xff"  # no JSON either
+    return Request(method=call.method, path=call.path, query=call.query, headers=call.headers, body=body, id=call.id)
 
 
 def as_gateway_response(response: Response) -> dict[str, Any]:

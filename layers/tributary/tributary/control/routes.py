@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Annotated, Any, Final, Literal, NoReturn
 
 import msgspec
-from msgspec import Meta
+from msgspec import UNSET, Meta
 
 from tributary.access import require as require_scope
 from tributary.control.answers import (
@@ -36,6 +36,7 @@ from tributary.control.answers import (
 from tributary.control.http import Answer, Call, Route
 from tributary.control.paging import DEFAULT_LIMIT, MAX_LIMIT, Place, page_of
 from tributary.control.problems import Problem
+from tributary.control.sync_routes import SyncRoutes
 from tributary.drafts import AccountChange, ConnectionChange, KeyRotation, NewConnection, NewKey, NewSource, SourceChange
 from tributary.events import EventType
 from tributary.operator import InUse, Invalid, NotFound, Operator, Refused, Unreadable, VersionConflict, Versioned
@@ -43,6 +44,7 @@ from tributary.ports import FeedStatus, Parking, ShadowStore
 from tributary.recent import DEFAULT_WINDOW, KEPT, MAX_LIMIT_WITH_BODIES, QueryInvalid, RecentEvents, query_of
 from tributary.recent import MAX_LIMIT as MAX_EVENTS
 from tributary.settings import UnreadableConnection
+from tributary.sync.syncs import Syncs
 from tributary.version import VERSION
 
 _BODIES: Final = "events:read_bodies"
@@ -84,6 +86,7 @@ class ControlApi:
     recent: RecentEvents
     parking: Parking
     shadow: ShadowStore
+    syncs: Syncs
     now: Callable[[], datetime]
 
     def routes(self) -> list[Route]:
@@ -94,6 +97,7 @@ class ControlApi:
             *self._source_routes(),
             *self._connection_routes(),
             *self._key_routes(),
+            *SyncRoutes(self.syncs).routes(),
             Route(
                 method="GET",
                 path="/api/events",
@@ -293,6 +297,7 @@ class ControlApi:
 
     def _create_connection(self, call: Call) -> Answer:
         made = self.operator.create_connection(call.body)
+        self.syncs.begin(made.value)
         return Answer(status=201, body=connection_answer(made), version=made.version, headers={"location": f"/api/connections/{made.value.id}"})
 
     def _connection(self, call: Call) -> Answer:
@@ -301,6 +306,8 @@ class ControlApi:
 
     def _update_connection(self, call: Call) -> Answer:
         connection = self.operator.update_connection(call.path["connection"], call.body, version=call.version)
+        if call.body.settings is not UNSET:
+            self.syncs.begin(connection.value)
         return Answer(body=connection_answer(connection), version=connection.version)
 
     def _delete_connection(self, call: Call) -> Answer:
@@ -386,11 +393,10 @@ class ControlApi:
         if query.cursor is not None:
             return []
         if query.source is None:
-            return [source.value.id for source in self.operator.sources()]
-        try:
-            return [self.operator.source(query.source).value.id]
-        except NotFound as error:
-            raise QueryInvalid("source", "there is no such source") from error
+            return [*self.operator.origins()]
+        if query.source not in self.operator.origins():
+            raise QueryInvalid("source", "there is no such source")
+        return [query.source]
 
 
 def _health(_: Call) -> Answer:

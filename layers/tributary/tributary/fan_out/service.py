@@ -15,14 +15,14 @@ from tributary.identity.digests import public_digest
 from tributary.identity.identifiers import stable_identifier
 from tributary.messages import DeliveryMessage, to_text
 from tributary.ports import Connections, MessageQueue, OutMessage
-from tributary.settings import Connection, DestinationType, UnreadableConnection
+from tributary.settings import Connection, ConnectionType, UnreadableConnection
 
 
 class FanOut:
     """The fan-out service. `queues` and `integration_names`: by destination type."""
 
     def __init__(
-        self, *, connections: Connections, queues: Mapping[DestinationType, MessageQueue], integration_names: Mapping[DestinationType, Set[str]]
+        self, *, connections: Connections, queues: Mapping[ConnectionType, MessageQueue], integration_names: Mapping[ConnectionType, Set[str]]
     ) -> None:
         self._connections = connections
         self._queues = queues
@@ -34,11 +34,12 @@ class FanOut:
         What an unreadable connection takes cannot be told, a filter or consent among it, so it is sent nothing, and that is counted: the log has it.
         """
         known = self._connections.all()
-        connections = [connection for connection in known if isinstance(connection, Connection)]
+        readable = [connection for connection in known if isinstance(connection, Connection)]
+        connections = [connection for connection in readable if connection.type in self._queues]
         counts: Counter[str] = Counter()
-        if len(connections) < len(known):
-            counts["connection_unreadable"] = len(events) * (len(known) - len(connections))
-        outgoing: dict[DestinationType, list[OutMessage]] = {}
+        if len(readable) < len(known):
+            counts["connection_unreadable"] = len(events) * (len(known) - len(readable))
+        outgoing: dict[ConnectionType, list[OutMessage]] = {}
         for event in sorted(events, key=lambda event: (stable_identifier(event), event.stamp)):
             for connection in connections:
                 route = decide(event, connection, self._integration_names[connection.type])

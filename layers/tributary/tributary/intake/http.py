@@ -7,7 +7,6 @@ Two things hold for every answer, errors included: its body is a JSON object (Se
 from __future__ import annotations
 
 import base64
-import binascii
 import re
 import zlib
 from collections.abc import Mapping
@@ -17,6 +16,8 @@ from ipaddress import AddressValueError, IPv4Address
 from typing import Any, Final
 
 import msgspec
+
+from tributary.gateway import call_of
 
 _CLOCK_TRUST: Final = timedelta(minutes=1)
 """How far the gateway's clock is believed against ours. Its time of receipt is the better one: it does not depend on which sandbox had to start first."""
@@ -79,16 +80,16 @@ class Answer:
 
 def request_of(event: Mapping[str, Any], now: datetime) -> Request:
     """The call behind an HTTP API event (payload format 2.0)."""
-    context = event.get("requestContext", {})
-    http = context.get("http", {})
+    call = call_of(event)
     return Request(
-        method=http.get("method", "POST").upper(),
-        path=event.get("rawPath") or http.get("path", ""),
-        query=event.get("rawQueryString", ""),
-        headers={name.lower(): value for name, value in (event.get("headers") or {}).items()},
-        body=_body_of(event),
-        received_at=_received_at(context.get("timeEpoch"), now),
-        ip=_ipv4(http.get("sourceIp")),
+        method=call.method or "POST",
+        path=call.path,
+        query=call.query,
+        headers=call.headers,
+        # Only a hand-made event says base64 and has none: what follows finds that it is no JSON.
+        body=call.body if call.body is not None else str(event["body"]).encode("utf-8", "surrogatepass"),
+        received_at=_received_at(call.received_ms, now),
+        ip=_ipv4(call.ip),
     )
 
 
@@ -166,16 +167,6 @@ def _inflated(packed: bytes, max_bytes: int) -> bytes:
     raise BodyUnreadable(f"the gzip body has more than {_MAX_GZIP_MEMBERS} members")
 
 
-def _body_of(event: Mapping[str, Any]) -> bytes:
-    text = event.get("body") or ""
-    if event.get("isBase64Encoded"):
-        try:
-            return base64.b64decode(text, validate=True)
-        except (binascii.Error, ValueError):
-            pass  # only a hand-made event comes here: what follows finds that it is no JSON
-    return bytes(text.encode("utf-8", "surrogatepass"))
-
-
 def _received_at(epoch_ms: Any, now: datetime) -> datetime:
     if isinstance(epoch_ms, int):
         try:
@@ -187,8 +178,8 @@ def _received_at(epoch_ms: Any, now: datetime) -> datetime:
     return now
 
 
-def _ipv4(address: Any) -> str | None:
+def _ipv4(address: str) -> str | None:
     try:
-        return str(IPv4Address(address)) if isinstance(address, str) else None
+        return str(IPv4Address(address))
     except AddressValueError:
         return None

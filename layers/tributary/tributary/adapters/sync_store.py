@@ -1,0 +1,160 @@
+"""What a sync keeps, on CONFIG; the rows are told of in `sync/state.py`. A row holds its struct as JSON in `data`, and its revision in `v`."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+import msgspec
+from botocore.exceptions import BotoCoreError, ClientError
+
+from tributary.adapters import dynamo
+from tributary.errors import StoreUnavailable, WriteConflict
+from tributary.sources.konnektive.records import Kind, Place, RecordState
+from tributary.sync.state import History, Live, Status
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+_STORE: Final = "the table of syncs"
+_A_WRITE: Final = 25
+_ROUNDS: Final = 6
+_FIRST_WAIT: Final = 0.05
+_REFUSED: Final = "ConditionalCheckFailedException"
+
+Row = TypeVar("Row", Live, History, Status)
+
+
+class DynamoSyncStore:
+    """`SyncStore` on DynamoDB."""
+
+    def __init__(self, client: Callable[[], DynamoDBClient], table: str) -> None:
+        self._client = client
+        self._table = table
+
+    def live(self, connection: str) -> tuple[Live, int]:
+        found, revision = self._get(connection, "live", Live)
+        return found or Live(), revision
+
+    def put_live(self, connection: str, live: Live, expected: int) -> None:
+        self._put(connection, "live", live, expected)
+
+    def history(self, connection: str) -> tuple[History | None, int]:
+        return self._get(connection, "history", History)
+
+    def put_history(self, connection: str, history: History, expected: int) -> None:
+        self._put(connection, "history", history, expected)
+
+    def status(self, connection: str) -> Status:
+        return self._get(connection, "status", Status)[0] or Status()
+
+    def put_status(self, connection: str, status: Status) -> None:
+        item = {**dynamo.key(_partition(connection), "status"), "data": {"S": msgspec.json.encode(status).decode()}, "v": {"N": "0"}}
+        dynamo.ask(lambda: self._client().put_item(TableName=self._table, Item=item), _STORE)
+
+    def lease(self, connection: str, owner: str, now: datetime, seconds: float) -> bool:
+        try:
+            self._client().put_item(
+                TableName=self._table,
+                Item={
+                    **dynamo.key(_partition(connection), "lease"),
+                    "owner": {"S": owner},
+                    "until": {"S": (now + timedelta(seconds=seconds)).isoformat()},
+                },
+                ConditionExpression="attribute_not_exists(pk) OR #owner = :owner OR #until < :now",
+                ExpressionAttributeNames={"#owner": "owner", "#until": "until"},
+                ExpressionAttributeValues={":owner": {"S": owner}, ":now": {"S": now.isoformat()}},
+            )
+        except (BotoCoreError, ClientError) as error:
+            if dynamo.code_of(error) == _REFUSED:
+                return False
+            raise dynamo.unavailable(error, _STORE) from error
+        return True
+
+    def release(self, connection: str, owner: str) -> None:
+        try:
+            self._client().delete_item(
+                TableName=self._table,
+                Key=dynamo.key(_partition(connection), "lease"),
+                ConditionExpression="#owner = :owner",
+                ExpressionAttributeNames={"#owner": "owner"},
+                ExpressionAttributeValues={":owner": {"S": owner}},
+            )
+        except (BotoCoreError, ClientError) as error:
+            if dynamo.code_of(error) != _REFUSED:
+                raise dynamo.unavailable(error, _STORE) from error
+
+    def _get(self, connection: str, sort: str, kind: type[Row]) -> tuple[Row | None, int]:
+        key = dynamo.key(_partition(connection), sort)
+        item = dynamo.ask(lambda: self._client().get_item(TableName=self._table, Key=key, ConsistentRead=True), _STORE).get("Item")
+        return (msgspec.json.decode(item["data"]["S"], type=kind), int(item["v"]["N"])) if item is not None else (None, 0)
+
+    def _put(self, connection: str, sort: str, row: msgspec.Struct, expected: int) -> None:
+        condition: dict[str, Any] = {"ConditionExpression": "attribute_not_exists(pk)"}
+        if expected:
+            condition = {"ConditionExpression": "v = :v", "ExpressionAttributeValues": {":v": {"N": str(expected)}}}
+        item = {**dynamo.key(_partition(connection), sort), "data": {"S": msgspec.json.encode(row).decode()}, "v": {"N": str(expected + 1)}}
+        try:
+            self._client().put_item(TableName=self._table, Item=item, **condition)
+        except (BotoCoreError, ClientError) as error:
+            if dynamo.code_of(error) == _REFUSED:
+                raise WriteConflict(f"the {sort} row of a sync was written by somebody else at the same time") from error
+            raise dynamo.unavailable(error, _STORE) from error
+
+
+class DynamoRecordStates:
+    """`RecordStates` on DynamoDB. Blind puts: only the holder of the account's lease writes them, and the same again does no harm."""
+
+    def __init__(self, client: Callable[[], DynamoDBClient], table: str, sleep: Callable[[float], None] = time.sleep) -> None:
+        self._client = client
+        self._table = table
+        self._sleep = sleep
+
+    def get(self, connection: str, places: Set[Place]) -> Mapping[Place, RecordState]:
+        keys = {(_record_partition(connection, place.kind, place.day), place.id): place for place in places}
+        items = dynamo.batch_get(self._client(), self._table, [dynamo.key(*key) for key in sorted(keys)], store=_STORE, sleep=self._sleep)
+        return {keys[item["pk"]["S"], item["sk"]["S"]]: _state(item) for item in items}
+
+    def put(self, connection: str, states: Mapping[Place, RecordState]) -> None:
+        writes = [
+            {
+                "PutRequest": {
+                    "Item": {
+                        **dynamo.key(_record_partition(connection, place.kind, place.day), place.id),
+                        "data": {"S": msgspec.json.encode(state).decode()},
+                    }
+                }
+            }
+            for place, state in states.items()
+        ]
+        for start in range(0, len(writes), _A_WRITE):
+            self._write(writes[start : start + _A_WRITE])
+
+    def of_day(self, connection: str, kind: Kind, day: str) -> Iterator[tuple[str, RecordState]]:
+        for item in dynamo.query(self._client(), self._table, _record_partition(connection, kind, day), store=_STORE):
+            yield item["sk"]["S"], _state(item)
+
+    def _write(self, writes: Sequence[Any]) -> None:
+        left: Any = {self._table: writes}
+        for attempt in range(_ROUNDS):
+            if attempt:
+                self._sleep(_FIRST_WAIT * 2**attempt)
+            request = left
+            left = dynamo.ask(lambda: self._client().batch_write_item(RequestItems=request), _STORE).get("UnprocessedItems")  # noqa: B023  # called at once
+            if not left:
+                return
+        raise StoreUnavailable(f"{_STORE} is busy")
+
+
+def _partition(connection: str) -> str:
+    return f"sync#{connection}"
+
+
+def _record_partition(connection: str, kind: Kind, day: str) -> str:
+    return f"record#{connection}#{kind}#{day}"
+
+
+def _state(item: dict[str, Any]) -> RecordState:
+    return msgspec.json.decode(item["data"]["S"], type=RecordState)

@@ -1,0 +1,445 @@
+"""Running one task of the sync queue.
+
+A task is done when all that it asked for is in the ingest queue and the cursor has moved; until then it comes again, and what it sends again changes nothing.
+The queue gives out one task of an account at a time; a lease makes sure of it where a queue's time-out does not.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+import msgspec
+
+from tributary.clock import Clock
+from tributary.errors import CredentialMissing, HaltError, RetryError, SettingsInvalid, StoreUnavailable, VendorThrottled, WriteConflict, place_of
+from tributary.events import Event, Track
+from tributary.messages import IngestMessage, to_text
+from tributary.ports import Connections, MessageQueue, OutMessage, Secrets, Vendor
+from tributary.settings import Connection
+from tributary.sources.konnektive.records import Kind, Reading
+from tributary.sources.konnektive.settings import KonnektiveSettings, settings_of
+from tributary.sync import days, history, reconcile
+from tributary.sync.api import Konnektive
+from tributary.sync.state import Counted, History, Live, Notices, RecordStates, SyncStore
+from tributary.sync.streams import ENDPOINTS, KINDS, SUMMARY, Stream
+from tributary.sync.tasks import DayTask, HintTask, HistoryTask, ReconcileTask, ReferenceTask, SyncTask, message_of
+from tributary.sync.walk import Walked, Walker, Window
+
+PAGES_SECONDS: Final = 300.0
+"""A day that takes longer goes on in a task of its own, behind whatever waits."""
+HISTORY_SECONDS: Final = 20.0
+"""The past gives way to the live poll after so long, or after the window at hand."""
+LEASE_SECONDS: Final = 1_200.0
+"""Longer than the function's time: a lease outlives no holder by much."""
+CLOSING_SECONDS: Final = 30.0
+"""Kept of the function's time for the last page's writes."""
+TRIES_A_WRITE: Final = 5
+TRIES: Final = 8
+"""Receives of one task before it is given up for now: a day is walked again by the next poll, a window of the past at the walk's end."""
+FIRST_DELAY: Final = 15.0
+LONGEST_DELAY: Final = 900.0
+
+Remaining = Callable[[], float]
+
+
+@dataclass(frozen=True)
+class Done:
+    """What became of a task. `delay`: seconds after which it is to come again; None: it is finished. `code`: `ok`, or the error's."""
+
+    delay: float | None = None
+    code: str = "ok"
+    text: str = ""
+    counts: Counter[str] = field(default_factory=Counter)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Poll:
+    """`owner`: this sandbox's name in a lease. `chance`: from 0 to 1. `sleep`: seconds of the machine's."""
+
+    vendor: Vendor
+    connections: Connections
+    secrets: Secrets
+    store: SyncStore
+    states: RecordStates
+    ingest: MessageQueue
+    tasks: MessageQueue
+    notices: Notices
+    clock: Clock
+    owner: str
+    chance: Callable[[], float]
+    sleep: Callable[[float], None]
+
+    def run(self, task: SyncTask, *, receives: int, remaining: Remaining) -> Done:
+        """`receives`: how often the queue has handed the task out. Raises nothing."""
+        try:
+            connection = self._connection(task.connection)
+            if connection is None or not connection.enabled or connection.mode != "live":
+                self._close(task)
+                return Done(code="off")
+            if self.store.status(task.connection).refused is not None:
+                return Done(code="refused")
+            if not self.store.lease(task.connection, self.owner, self.clock.now(), LEASE_SECONDS):
+                return Done(delay=FIRST_DELAY, code="leased")
+        except RetryError as error:
+            return Done(delay=FIRST_DELAY, code=error.code, text=str(error))
+        try:
+            return self._run(task, connection, receives, remaining)
+        except HaltError as error:
+            return self._halt(task, error)
+        except Exception as error:
+            return self._again(task, error, receives)
+        finally:
+            self._release(task.connection)
+
+    # ---------------------------------------------------------------- what a task does
+
+    def _run(self, task: SyncTask, connection: Connection, receives: int, remaining: Remaining) -> Done:
+        account = _Account(self, connection, remaining)
+        match task:
+            case DayTask():
+                return self._day(task, account)
+            case ReferenceTask():
+                return self._reference(task, account)
+            case HistoryTask():
+                return self._history(task, account, receives)
+            case HintTask():
+                return self._hint(task, account)
+            case ReconcileTask():
+                return self._reconcile(task, account)
+
+    def _day(self, task: DayTask, account: _Account) -> Done:
+        over = task.day < days.today(self.clock.now(), account.settings.time_zone)
+        window = Window(task.stream, task.day, task.day, "dateUpdated")
+        walked = account.walker(PAGES_SECONDS).walk(window, page=task.page, finished=over and not task.again)
+        walked.total = max(walked.total or 0, task.most)
+        if walked.next_page is not None:
+            following = msgspec.structs.replace(task, page=walked.next_page, met=task.met + walked.rows, most=walked.total)
+            self.tasks.send([message_of(following)])
+        elif task.page > 1 and over and not task.again and walked.is_short_of(task.met):
+            self.tasks.send([message_of(msgspec.structs.replace(task, page=1, met=0, most=0, again=True))])
+        else:
+            self._move(task)
+        return Done(counts=_counts(walked, account))
+
+    def _move(self, task: DayTask) -> None:
+        """The day is in the queue: move the cursor, never back, and never over a day that was not read."""
+
+        def moved(live: Live) -> Live:
+            before = live.cursors.get(task.stream)
+            follows = before is None or before < task.day <= before + timedelta(days=1)
+            cursors = {**live.cursors, task.stream: task.day} if follows else live.cursors
+            return msgspec.structs.replace(live, cursors=cursors, finished_at=_finished_at(live, task))
+
+        self._change_live(task.connection, moved)
+
+    def _close(self, task: SyncTask) -> None:
+        """A poll whose last task comes to nothing is over all the same: the next one begins where it did."""
+        if isinstance(task, DayTask) and task.closes:
+            self._change_live(task.connection, lambda live: msgspec.structs.replace(live, finished_at=_finished_at(live, task)))
+
+    def _change_live(self, connection: str, change: Callable[[Live], Live]) -> None:
+        """The schedule writes the row too, so a conflict is no reason to walk the day again."""
+        for attempt in range(1, TRIES_A_WRITE + 1):
+            live, revision = self.store.live(connection)
+            try:
+                self.store.put_live(connection, change(live), revision)
+            except WriteConflict:
+                if attempt == TRIES_A_WRITE:
+                    raise
+            else:
+                return
+
+    def _reference(self, task: ReferenceTask, account: _Account) -> Done:
+        """Campaigns and products: asked for, so that a missing permission shows; their names come with orders and purchases."""
+        page, rows = 1, 0
+        while True:
+            answer = account.api.page(ENDPOINTS[task.stream], {}, number=page)
+            rows += len(answer.rows)
+            if not answer.rows or answer.total is None or page * answer.per_page >= answer.total:
+                return Done(counts=Counter(rows=rows, calls=account.api.calls))
+            page += 1
+
+    def _hint(self, task: HintTask, account: _Account) -> Done:
+        walker = account.walker(PAGES_SECONDS)
+        total = Walked()
+        for stream, parameters in _asked_of(task):
+            if stream in account.streams:
+                walked = walker.take(KINDS[stream], account.api.page(ENDPOINTS[stream], {**parameters, "includeCustomFields": "1"}).rows)
+                total.rows += walked.rows
+                total.events += walked.events
+        return Done(counts=_counts(total, account))
+
+    def _reconcile(self, task: ReconcileTask, account: _Account) -> Done:
+        last = days.today(self.clock.now(), account.settings.time_zone)
+        first = last - timedelta(days=reconcile.DAYS)
+        parameters = {"startDate": days.as_parameter(first), "endDate": days.as_parameter(last), "dateRangeType": "txnDate", "reportType": "date"}
+        theirs = account.api.page(SUMMARY, parameters).rows
+        newest_first = reversed(list(days.between(first, last)))
+        known = ((day.isoformat(), self.states.of_day(task.connection, Kind.TRANSACTION, day.isoformat())) for day in newest_first)
+        differences = reconcile.differences(theirs, known, last_whole_day=days.before(last))
+        status = self.store.status(task.connection)
+        compared = (last - first).days
+        self.store.put_status(
+            task.connection, msgspec.structs.replace(status, reconciled_at=self.clock.now(), reconciled_days=compared, differences=differences[:100])
+        )
+        return Done(counts=Counter(compared_days=compared, differences=len(differences), calls=account.api.calls))
+
+    # ---------------------------------------------------------------- the past
+
+    def _history(self, task: HistoryTask, account: _Account, receives: int) -> Done:
+        kept, revision = self.store.history(task.connection)
+        if kept is None or kept.generation != task.generation or kept.paused or kept.finished_at is not None:
+            return Done(code="superseded")
+        if task.step != kept.step:
+            if task.step == kept.step - 1 and receives > 1:
+                # It was broken off between keeping its work and sending its successor.
+                self.tasks.send([message_of(HistoryTask(connection=task.connection, generation=kept.generation, step=kept.step))])
+            return Done(code="superseded")
+        progress = _Progress(self, account, kept, revision)
+        progress.get_on()
+        return Done(counts=progress.counts)
+
+    def _give_up_window(self, task: HistoryTask) -> None:
+        """Set the window aside that fails again and again, so that the walk gets on."""
+        kept, revision = self.store.history(task.connection)
+        if kept is None or kept.generation != task.generation or kept.step != task.step:
+            return
+        window = _nth(history.windows(kept), kept.position) if history.is_planned(kept) else None
+        later = msgspec.structs.replace(
+            kept,
+            failed=list(dict.fromkeys([*kept.failed, str(window) if window is not None else "the plan"])),
+            position=kept.position + (window is not None),
+            page=1,
+            step=kept.step + 1,
+            touched_at=self.clock.now(),
+        )
+        self.store.put_history(task.connection, later, revision)
+        self.tasks.send([message_of(HistoryTask(connection=task.connection, generation=later.generation, step=later.step))])
+
+    # ---------------------------------------------------------------- what happens next
+
+    def _halt(self, task: SyncTask, error: HaltError) -> Done:
+        """Nobody asks again until a person has done something: an account may lock a user who keeps knocking."""
+        try:
+            status = self.store.status(task.connection)
+            self.store.put_status(task.connection, msgspec.structs.replace(status, refused=str(error), refused_at=self.clock.now()))
+        except RetryError as second:
+            return Done(delay=LONGEST_DELAY, code=second.code, text=str(second))
+        return Done(code=error.code, text=str(error))
+
+    def _again(self, task: SyncTask, error: Exception, receives: int) -> Done:
+        code = error.code if isinstance(error, RetryError) else "unexpected"
+        text = str(error) if isinstance(error, RetryError) else place_of(error)
+        asked = error.retry_after if isinstance(error, RetryError) else None
+        try:
+            status = self.store.status(task.connection)
+            self.store.put_status(task.connection, msgspec.structs.replace(status, last_error=text, last_error_at=self.clock.now()))
+            if receives >= TRIES and not isinstance(error, VendorThrottled | StoreUnavailable | WriteConflict):
+                self._give_up(task)
+                return Done(code=f"{code}_given_up", text=text)
+        except RetryError as second:
+            return Done(delay=FIRST_DELAY, code=second.code, text=str(second))
+        delay = min(LONGEST_DELAY, FIRST_DELAY * 2 ** min(receives - 1, 10)) * (0.5 + self.chance() / 2)
+        return Done(delay=min(max(asked or 0.0, delay), 3_600.0), code=code, text=text)
+
+    def _give_up(self, task: SyncTask) -> None:
+        """Let the account's other tasks go on. Nothing is lost: the cursor has not moved, so the next poll begins there."""
+        if isinstance(task, HistoryTask):
+            self._give_up_window(task)
+        else:
+            self._close(task)
+
+    def _release(self, connection: str) -> None:
+        try:
+            self.store.release(connection, self.owner)
+        except RetryError:
+            return  # it ends by itself
+
+    def _connection(self, connection: str) -> Connection | None:
+        found = next((one for one in self.connections.all() if one.id == connection), None)
+        return found if isinstance(found, Connection) else None
+
+
+class _Account:
+    """One account for the time of a task."""
+
+    def __init__(self, poll: Poll, connection: Connection, remaining: Remaining) -> None:
+        self._poll = poll
+        self._remaining = remaining
+        self.connection = connection
+        # A password that was replaced a moment ago must not be the wrong one that is tried again, and stops the sync once more.
+        self.settings = account_settings(connection, poll.secrets, fresh=True)
+        self.streams = tuple(stream for stream in KINDS if stream in self.settings.streams)
+        self.api = Konnektive(vendor=poll.vendor, settings=self.settings, wait=lambda seconds: poll.sleep(poll.clock.to_wait(seconds)), now=poll.clock.now)
+
+    def walker(self, seconds: float) -> Walker:
+        began = self._poll.clock.now()
+        return Walker(
+            api=self.api,
+            states=self._poll.states,
+            queue=self._poll.ingest,
+            reading=self._reading,
+            enough=lambda: self.enough(began, seconds),
+            chance=self._poll.chance,
+        )
+
+    def enough(self, began: datetime, seconds: float) -> bool:
+        """Whether so many seconds are over, or the function's time is nearly."""
+        return (self._poll.clock.now() - began).total_seconds() >= seconds or self._remaining() < CLOSING_SECONDS
+
+    def _reading(self) -> Reading:
+        return Reading(self.connection.id, self.settings, self._poll.clock.now(), self.connection.created_at)
+
+
+def account_settings(connection: Connection, secrets: Secrets, *, fresh: bool = False) -> KonnektiveSettings:
+    """The settings with their credentials; `fresh`: as they are at this moment. Raises `CredentialMissing`, `SettingsInvalid`, `StoreUnavailable`."""
+    try:
+        secret: Any = json.loads(secrets.get(f"connections/{connection.id}", fresh=fresh))
+    except ValueError:
+        secret = None
+    if not isinstance(secret, dict):
+        raise SettingsInvalid(f"the secret of {connection.id} is not a JSON object", field="secret")
+    if "password" not in secret:
+        raise CredentialMissing(f"no password is stored for {connection.id}")
+    return settings_of({**connection.settings, **secret})
+
+
+class _Progress:
+    """The walk through the past, a task's worth of it; kept after every window."""
+
+    def __init__(self, poll: Poll, account: _Account, kept: History, revision: int) -> None:
+        self._poll = poll
+        self._account = account
+        self._history = kept
+        self._revision = revision
+        self._began = poll.clock.now()
+        self._kept_at = self._began
+        self._calls = 0
+        self.counts: Counter[str] = Counter()
+
+    def get_on(self) -> None:
+        walker = self._account.walker(PAGES_SECONDS)
+        while not (self._walk(walker) if history.is_planned(self._history) else self._plan()):
+            if self._enough():
+                self._keep(step=self._history.step + 1)
+                self._send_successor()
+                return
+        self._finish()
+
+    def _plan(self) -> bool:
+        """Ask for one stream's totals."""
+        kept = self._history
+        stream = next(Stream(stream) for stream in kept.streams if stream not in kept.months)
+        first = kept.first_day or days.FIRST_DAY
+        by = history.RECHECK_BY if kept.reason == "recheck" else history.BY
+        asked = history.ask_on(self._account.api, stream, kept.asked, first=first, last=kept.last_day, by=by, enough=self._enough)
+        if history.is_asked(asked, first=first):
+            planned = {**kept.months, stream: asked.months}
+            self._keep(months=planned, asked=None, counted=history.counted_of(planned))
+        else:
+            self._keep(asked=asked)
+        return False
+
+    def _enough(self) -> bool:
+        return self._account.enough(self._began, HISTORY_SECONDS)
+
+    def _walk(self, walker: Walker) -> bool:
+        """Walk one window; True: there is none left."""
+        window = _nth(history.windows(self._history), self._history.position)
+        if window is None:
+            return True
+        if window.stream not in self._account.streams:
+            # Left out of the connection since the walk began.
+            self._keep(position=self._history.position + 1, page=1)
+            return False
+        today = days.today(self._poll.clock.now(), self._account.settings.time_zone)
+        walked = walker.walk(window, page=self._history.page, finished=window.last < today)
+        is_whole = walked.next_page is None
+        before = self._history.counted.get(window.stream, Counted())
+        after = msgspec.structs.replace(
+            before,
+            days=before.days + (window.days if is_whole else 0),
+            rows=before.rows + walked.rows,
+            events=before.events + walked.events,
+            unreadable=before.unreadable + walked.unreadable,
+        )
+        self._keep(position=self._history.position + is_whole, page=walked.next_page or 1, counted={**self._history.counted, window.stream: after})
+        self.counts.update(rows=walked.rows, events=walked.events, unreadable=walked.unreadable, windows=1)
+        return False
+
+    def _finish(self) -> None:
+        """All is walked: say so, then keep that it is said; a crash between the two says it again, under the same id."""
+        kept = self._history
+        if kept.reason != "recheck":
+            counts = {stream: counted.rows for stream, counted in kept.counted.items()}
+            self._poll.ingest.send([OutMessage(body=self._completed(counts))])
+            lines = [f"{stream}: {rows} records" for stream, rows in counts.items()] + [f"not read: {window}" for window in kept.failed]
+            label = self._account.connection.label
+            self._poll.notices.tell(
+                f"The first sync of {label} is complete" if kept.reason == "initial" else f"The sync of {label} is complete", "\n".join(lines)
+            )
+        self._keep(finished_at=self._poll.clock.now())
+        self.counts["completed"] += 1
+
+    def _completed(self, counts: dict[str, int]) -> str:
+        connection, now = self._account.connection.id, self._poll.clock.now()
+        event: Event = Track(
+            source=connection,
+            message_id=f"konnektive:{connection}:sync:{self._history.generation}:completed:1",
+            timestamp=self._history.started_at,
+            received_at=now,
+            event="Initial Sync Completed" if self._history.reason == "initial" else "Sync Completed",
+            properties=dict(counts),
+            integrations={"All": False},
+        )
+        return to_text(IngestMessage(source=connection, received_at=now, events=[event]))
+
+    def _keep(self, **changes: Any) -> None:
+        now = self._poll.clock.now()
+        kept = self._history
+        self._history = msgspec.structs.replace(
+            kept,
+            touched_at=now,
+            busy_seconds=kept.busy_seconds + (now - self._kept_at).total_seconds(),
+            calls=kept.calls + self._account.api.calls - self._calls,
+            **changes,
+        )
+        self._poll.store.put_history(self._account.connection.id, self._history, self._revision)
+        self._revision += 1
+        self._kept_at, self._calls = now, self._account.api.calls
+
+    def _send_successor(self) -> None:
+        kept = self._history
+        self._poll.tasks.send([message_of(HistoryTask(connection=self._account.connection.id, generation=kept.generation, step=kept.step))])
+
+
+def _asked_of(task: HintTask) -> Sequence[tuple[Stream, dict[str, str]]]:
+    """What to read for a hint: who first, then what they ordered, paid and keep."""
+    asked: list[tuple[Stream, dict[str, str]]] = []
+    if task.customer_id is not None:
+        asked.append((Stream.CUSTOMERS, {"customerId": task.customer_id}))
+    if task.order_id is not None:
+        asked += [(stream, {"orderId": task.order_id}) for stream in (Stream.ORDERS, Stream.TRANSACTIONS, Stream.PURCHASES)]
+    if task.purchase_id is not None:
+        asked += [(stream, {"purchaseId": task.purchase_id}) for stream in (Stream.TRANSACTIONS, Stream.PURCHASES)]
+    if not asked or (task.order_id is None and task.customer_id is not None):
+        asked += [(stream, {"customerId": task.customer_id or ""}) for stream in (Stream.ORDERS, Stream.TRANSACTIONS, Stream.PURCHASES)]
+    return asked
+
+
+def _finished_at(live: Live, task: DayTask) -> datetime | None:
+    """The newest poll that is over: an older one may end after it."""
+    return max(live.finished_at or task.scheduled_at, task.scheduled_at) if task.closes else live.finished_at
+
+
+def _nth(found: Any, number: int) -> Window | None:
+    return next((window for index, window in enumerate(found) if index == number), None)
+
+
+def _counts(walked: Walked, account: _Account) -> Counter[str]:
+    return Counter(rows=walked.rows, events=walked.events, unreadable=walked.unreadable, calls=account.api.calls)
