@@ -3,6 +3,7 @@
 PYTHON3 ?=
 STACK ?= tributary
 AREA ?=
+SHOP ?=
 BIN := .venv/bin
 PY := $(BIN)/python
 UV := $(BIN)/uv
@@ -29,8 +30,8 @@ install: .venv/installed ## Install the tools into .venv, once for each change o
 demo: install ## Start the local stack, send a shop's day through it, show what arrived where, and stop it.
 	@$(PY) -m local.demo
 
-local: install ## Run the local stack until Ctrl-C; .local/stack.json says where it is.
-	@$(PY) -m local.stack
+local: install ## Run the local stack until Ctrl-C; SHOP=2000 connects a fake Konnektive account of that many customers.
+	@$(PY) -m local.stack $(if $(SHOP),--shop $(SHOP))
 
 test: install checks ## Lint, types, rules and all tests but the slow ones.
 	$(BIN)/pytest -q -m "not slow and not e2e" -n auto

@@ -27,7 +27,7 @@ class _Dumper(yaml.SafeDumper):
 def text() -> str:
     """The file as it should be."""
     nothing = cast("Any", None)  # a table of routes needs no stores behind it
-    routes = ControlApi(operator=nothing, recent=nothing, parking=nothing, shadow=nothing, now=nothing).routes()
+    routes = ControlApi(operator=nothing, recent=nothing, parking=nothing, shadow=nothing, syncs=nothing, now=nothing).routes()
     return _HEADER + yaml.dump(document(routes), Dumper=_Dumper, sort_keys=False, width=160, allow_unicode=True)
 
 

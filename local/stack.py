@@ -26,7 +26,7 @@ import urllib.request
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import count
 from pathlib import Path
 from typing import Any, Final, NoReturn
@@ -37,6 +37,7 @@ from botocore.config import Config
 from local import sam
 from local.build import BuildFailed, built
 from local.fakes import server as fakes
+from local.fakes.konnektive import vendor as konnektive
 from local.processes import Group, interruptible, lives, uninterrupted
 from tributary.cli.target import LOCAL_CREDENTIALS, LOCAL_REGION, of_stack, operator_of
 from tributary.clock import SCALE_VARIABLE
@@ -45,6 +46,7 @@ from tributary.drafts import NewConnection
 STACK_NAME: Final = "tributary"
 PREFERRED_PORTS: Final = (4510, 4511)
 """AWS's API and the deployed API, when nobody else has them: an address that stays the same from one start to the next."""
+POSTBACK_SECRET: Final = "local-postback-secret"
 ARTIFACTS_BUCKET: Final = "artifacts"
 LONGEST_BOOT_SECONDS: Final = 90.0
 """Of the emulator; its first start on a machine compiles it, which took 25 s."""
@@ -90,11 +92,11 @@ class Stack:
 
 
 @contextmanager
-def running(state: Path, *, scale: float = 1.0, say: Say = lambda _: None, root: Path = sam.ROOT) -> Iterator[Stack]:
+def running(state: Path, *, scale: float = 1.0, shop: int = 0, say: Say = lambda _: None, root: Path = sam.ROOT) -> Iterator[Stack]:
     """Start a stack, and end it with the block: processes, ports and its folder below `state`. `scale`: how much faster than real time the functions wait.
-    Raises `StartFailed`."""
+    `shop`: customers of the fake Konnektive account, which is then connected. Raises `StartFailed`."""
     with ExitStack() as everything:
-        starting = _Starting(everything, root=root, state=state, scale=scale, say=say)
+        starting = _Starting(everything, root=root, state=state, scale=scale, shop=shop, say=say)
         try:
             stack = starting.start()
         except BaseException:
@@ -111,11 +113,12 @@ def running(state: Path, *, scale: float = 1.0, say: Say = lambda _: None, root:
 class _Starting:
     """The steps, in order; what each started is ended by `everything`."""
 
-    def __init__(self, everything: ExitStack, *, root: Path, state: Path, scale: float, say: Say) -> None:
+    def __init__(self, everything: ExitStack, *, root: Path, state: Path, scale: float, shop: int, say: Say) -> None:
         self._everything = everything
         self._root = root
         self._state = state
         self._scale = scale
+        self._shop = shop
         self._say = say
         self._began = time.monotonic()
         self._said = self._began
@@ -131,6 +134,8 @@ class _Starting:
         keys = self._keys(emulator_url, urls)
         stack = Stack(api_url=api_url, emulator_url=emulator_url, fakes=urls, folder=folder, outputs=outputs, sessions=session, **keys)
         self._until_functions_answer(stack)
+        if self._shop:
+            stack = replace(stack, connections={**stack.connections, "konnektive": self._connect_konnektive(stack)})
         self._say(f"{'ready':<12}{api_url:<52}{time.monotonic() - self._began:6.1f} s")
         return stack
 
@@ -264,6 +269,34 @@ class _Starting:
                 call.result()
         self._done("functions", f"{len(waiting) + 2} answer")
 
+    def _connect_konnektive(self, stack: Stack) -> str:
+        """A shop of the size that was asked for, connected as its owner would: its history begins to be read at once."""
+        grown = call(f"{stack.fakes['konnektive']}/__shop", {"grow": self._shop})["grow"]
+        connection = call(f"{stack.api_url}/api/connections", konnektive_connection(stack.fakes["konnektive"]), key=stack.api_key)
+        self._done("shop", ", ".join(f"{count:,} {what}" for what, count in grown.items()))
+        return str(connection["id"])
+
+
+def konnektive_connection(url: str) -> dict[str, Any]:
+    """What the owner of the fake account enters."""
+    return {
+        "type": "konnektive",
+        "label": "Konnektive",
+        "settings": {"loginId": konnektive.LOGIN, "password": konnektive.PASSWORD, "baseUrl": url, "postbackSecret": POSTBACK_SECRET},
+    }
+
+
+def call(url: str, body: Any = None, *, key: str | None = None, method: str = "POST") -> Any:
+    """A request to the API or to a fake's controls, and its JSON. Raises `StartFailed` with what it answers instead."""
+    headers = {"content-type": "application/json", **({"authorization": f"Bearer {key}"} if key else {})}
+    request = urllib.request.Request(url, method=method, headers=headers, data=None if body is None else json.dumps(body).encode())
+    try:
+        with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=LONGEST_CALL_SECONDS) as answer:
+            return json.loads(answer.read() or b"null")
+    except urllib.error.HTTPError as error:
+        with error:
+            _fail(f"{method} {url} answers {error.code}", error.read().decode(errors="replace"))
+
 
 def _fail(what: str, lines: str) -> NoReturn:
     raise StartFailed(f"{what}:\n{lines}")
@@ -325,10 +358,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m local.stack", description="Run the local stack until Ctrl-C.")
     parser.add_argument("--state", type=Path, default=sam.ROOT / ".local", help="folder for stack.json and, while it runs, everything else (default: .local)")
     parser.add_argument("--scale", type=float, default=1.0, help="how much faster than real time the functions wait (default: 1)")
+    parser.add_argument("--shop", type=int, default=0, help="customers of a fake Konnektive account to connect (default: none)")
     given = parser.parse_args(arguments)
     state = given.state.resolve()
     try:
-        with interruptible(), running(state, scale=given.scale, say=_say) as stack, announced(stack, state / "stack.json"):
+        with interruptible(), running(state, scale=given.scale, shop=given.shop, say=_say) as stack, announced(stack, state / "stack.json"):
             _explain(stack, state / "stack.json")
             while True:
                 time.sleep(3600)

@@ -8,15 +8,18 @@ import stat
 import subprocess
 import sys
 from pathlib import Path
+from typing import get_args
 
 import boto3
 import pytest
 
+from local.fakes.konnektive.vendor import LOGIN, PASSWORD
 from local.fakes.server import VENDORS
 from local.sam import environment
-from local.stack import CONNECTIONS, Stack, _without_aws, announced
+from local.stack import CONNECTIONS, Stack, _without_aws, announced, konnektive_connection
 from tributary.clock import SCALE_VARIABLE
-from tributary.operator import known_destinations
+from tributary.operator import known_kinds
+from tributary.settings import DestinationType
 
 
 @pytest.fixture
@@ -67,8 +70,8 @@ def test_nothing_of_the_callers_account_reaches_what_is_started() -> None:
 
 
 def test_every_destination_has_a_fake_and_a_connection_of_default_settings() -> None:
-    kinds = known_destinations()
-    assert CONNECTIONS.keys() == kinds.keys()
+    kinds = known_kinds()
+    assert CONNECTIONS.keys() == {*get_args(DestinationType)}
     assert VENDORS.keys() >= kinds.keys()
     for name, draft in CONNECTIONS.items():
         made = draft("http://127.0.0.1:3")
@@ -76,6 +79,13 @@ def test_every_destination_has_a_fake_and_a_connection_of_default_settings() -> 
         assert made.enabled
         kinds[name].parse_settings(made.settings)
         assert "http://127.0.0.1:3" in made.settings.values()
+
+
+def test_what_the_owner_of_the_fake_account_enters_is_what_the_account_takes() -> None:
+    entered = konnektive_connection("http://127.0.0.1:3")
+    parsed = known_kinds()[entered["type"]].parse_settings(entered["settings"])
+    assert isinstance(parsed, dict)
+    assert (parsed["loginId"], parsed["password"]) == (LOGIN, PASSWORD)
 
 
 def test_sam_asks_nobody_for_newer_versions_and_keeps_its_files_with_us(tmp_path: Path) -> None:
