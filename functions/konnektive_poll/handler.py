@@ -19,7 +19,7 @@ from tributary.adapters.notices import SnsNotices
 from tributary.adapters.poison import DynamoPoisonRecords
 from tributary.adapters.queues import SqsQueue
 from tributary.adapters.secrets import SsmSecrets
-from tributary.adapters.sync_store import DynamoRecordStates, DynamoSyncStore
+from tributary.adapters.sync_store import DynamoCatalogue, DynamoRecordStates, DynamoSyncStore
 from tributary.adapters.visibility import SqsVisibility
 from tributary.clock import SystemClock
 from tributary.environments import KonnektivePollEnv
@@ -42,6 +42,7 @@ def receiver() -> Receiver:
         secrets=SsmSecrets(aws.ssm, env.secrets_prefix),
         store=DynamoSyncStore(aws.dynamodb, env.config_table),
         states=DynamoRecordStates(aws.dynamodb, env.config_table),
+        catalogue=DynamoCatalogue(aws.dynamodb, env.config_table),
         ingest=SqsQueue(aws.sqs, env.ingest_queue_url),
         tasks=SqsQueue(aws.sqs, env.sync_queue_url),
         notices=SnsNotices(aws.sns, env.notice_topic),

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from functions.konnektive_poll import handler  # all that the function loads counts
+from tests.kit.sync import MemoryCatalogue
 from tributary.adapters.http import HttpVendor
 from tributary.clock import SystemClock
 from tributary.ports import Connections, OutMessage, Secrets
@@ -108,6 +109,7 @@ def main(url: str, day: str) -> dict[str, Any]:
         secrets=account,
         store=store,
         states=store,
+        catalogue=MemoryCatalogue(),
         ingest=ingest,
         tasks=tasks,
         notices=store,

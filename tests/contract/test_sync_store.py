@@ -10,9 +10,10 @@ import pytest
 
 from tests.kit.builders import NOON
 from tests.kit.moto import Faults, dynamodb_table
-from tests.kit.sync import MemoryRecordStates, MemorySyncStore
-from tributary.adapters.sync_store import DynamoRecordStates, DynamoSyncStore
+from tests.kit.sync import MemoryCatalogue, MemoryRecordStates, MemorySyncStore
+from tributary.adapters.sync_store import DynamoCatalogue, DynamoRecordStates, DynamoSyncStore
 from tributary.errors import StoreUnavailable, WriteConflict
+from tributary.sources.konnektive.catalogue import CatalogueEntry
 from tributary.sources.konnektive.records import Kind, Place, RecordState
 from tributary.sync.state import Counted, Difference, History, Live, Month, RecordStates, Status, SyncStore
 
@@ -101,6 +102,18 @@ def test_the_states_of_records_come_back_by_place_and_by_day(states: RecordState
     states.put("con_a", {Place(Kind.ORDER, other, "F"): RecordState(digest="g", counter=2)})
     assert states.get("con_a", {Place(Kind.ORDER, other, "F")})[Place(Kind.ORDER, other, "F")].counter == 2
     states.put("con_a", {})
+
+
+def test_a_catalogue_keeps_what_was_last_said_of_each_entry(dynamodb: DynamoDBClient) -> None:
+    for catalogue in (MemoryCatalogue(), DynamoCatalogue(lambda: dynamodb, "table")):
+        offers = [CatalogueEntry(kind="offer", id=str(number), price=number, campaign="12") for number in range(10, 70)]
+        catalogue.put("con_a", [CatalogueEntry(kind="campaign", id="12", name="Spring"), *offers, offers[0]])
+        catalogue.put("con_a", [CatalogueEntry(kind="campaign", id="12", name="Summer")])
+        catalogue.put("con_a", [])
+        found = {(entry.kind, entry.id): entry for entry in catalogue.of("con_a")}
+        assert len(found) == 61
+        assert found["campaign", "12"].name == "Summer"
+        assert list(catalogue.of("con_b")) == []
 
 
 def test_what_dynamodb_refuses_is_an_error_of_ours(dynamodb: DynamoDBClient) -> None:

@@ -17,7 +17,7 @@ from local.fakes.konnektive.shop import Shop
 from local.fakes.konnektive.vendor import LOGIN, PASSWORD, Konnektive
 from tests.kit.contacts import DIGESTS, MemoryContacts, people_in, resolver
 from tests.kit.stores import MemoryEventLog, MemoryFeed, MemoryPoison, MemoryQueue, MemorySuppressions
-from tests.kit.sync import FakedVendor, MemoryNotices, MemoryRecordStates, MemorySyncStore
+from tests.kit.sync import FakedVendor, MemoryCatalogue, MemoryNotices, MemoryRecordStates, MemorySyncStore
 from tributary.contacts.properties import Money
 from tributary.contacts.reading import Contact, read_contact_by_id
 from tributary.contacts.rows import ROOT_SORT
@@ -147,6 +147,7 @@ class Account:
         settings = {"loginId": LOGIN, "baseUrl": "http://127.0.0.1:1"}
         self.connection = Connection(id=CONNECTION, type="konnektive", label="Shop", settings=settings, created_at=BEGUN)
         self.store, self.states, self.notices = MemorySyncStore(), MemoryRecordStates(), MemoryNotices()
+        self.catalogue = MemoryCatalogue()
         self.tasks, self.ingest = MemoryQueue(), MemoryQueue()
         self.log, self.feed, self.contacts, self.poison = MemoryEventLog(), MemoryFeed(), MemoryContacts(), MemoryPoison()
         self.given_up: list[str] = []
@@ -221,6 +222,7 @@ class Account:
             secrets=self,
             store=on("store", self.store),
             states=on("states", self.states),
+            catalogue=on("catalogue", self.catalogue),
             ingest=on("ingest", self.ingest),
             tasks=on("tasks", self.tasks),
             notices=on("notices", self.notices),

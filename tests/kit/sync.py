@@ -12,6 +12,7 @@ from local.fakes.fake import Fake, Request
 from tributary.destinations.encoding import encode_pairs
 from tributary.errors import StoreUnavailable, VendorUnavailable, WriteConflict
 from tributary.ports import VendorAnswer, VendorRequest
+from tributary.sources.konnektive.catalogue import CatalogueEntry
 from tributary.sources.konnektive.records import Kind, Place, RecordState
 from tributary.sync.state import History, Live, Status
 
@@ -85,6 +86,19 @@ class MemoryRecordStates:
         for (owner, place), state in sorted(self.rows.items()):
             if owner == connection and place.kind == kind and place.day == day:
                 yield place.id, state
+
+
+class MemoryCatalogue:
+    """`Catalogue`."""
+
+    def __init__(self) -> None:
+        self.rows: dict[tuple[str, str, str], CatalogueEntry] = {}
+
+    def put(self, connection: str, entries: Sequence[CatalogueEntry]) -> None:
+        self.rows |= {(connection, entry.kind, entry.id): entry for entry in entries}
+
+    def of(self, connection: str) -> Iterator[CatalogueEntry]:
+        yield from [entry for key, entry in sorted(self.rows.items()) if key[0] == connection]
 
 
 class MemoryNotices:

@@ -18,7 +18,7 @@ from local.fakes.konnektive.vendor import LOGIN, PASSWORD, Konnektive
 from tests.kit.config import MemoryConnections
 from tests.kit.queue_model import Crash, EventSourceMapping, ModelClock, ModelQueue
 from tests.kit.stores import MemoryPoison, MemoryQueue
-from tests.kit.sync import FakedVendor, MemoryNotices, MemoryRecordStates, MemorySyncStore
+from tests.kit.sync import FakedVendor, MemoryCatalogue, MemoryNotices, MemoryRecordStates, MemorySyncStore
 from tributary.currencies import MINOR_UNITS
 from tributary.events import Event
 from tributary.log_codec import content_digest
@@ -147,6 +147,7 @@ class SyncBench:
         self.by_account: dict[str, Account] = {}
         self.secrets = _Password()
         self.store, self.states, self.notices = MemorySyncStore(), MemoryRecordStates(), MemoryNotices()
+        self.catalogue = MemoryCatalogue()
         self.ingest, self.poison = MemoryQueue(), MemoryPoison()
         self.tasks = ModelQueue(self.clock, visibility_timeout=2700, max_receive_count=1000)
         self.source = EventSourceMapping(self.tasks, self._invoke, batch_size=1, concurrency=10, function_timeout=450)
@@ -213,6 +214,7 @@ class SyncBench:
             secrets=self.secrets,
             store=cast("Any", _Trapped(self.store, "store", self.trap)),
             states=cast("Any", _Trapped(self.states, "states", self.trap)),
+            catalogue=cast("Any", _Trapped(self.catalogue, "catalogue", self.trap)),
             ingest=cast("Any", _Trapped(self.ingest, "ingest", self.trap)),
             tasks=cast("Any", _Trapped(self.tasks, "tasks", self.trap)),
             notices=cast("Any", _Trapped(self.notices, "notices", self.trap)),

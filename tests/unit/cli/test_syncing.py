@@ -44,6 +44,7 @@ SYNC = Sync(
     reconciled_at=None,
     reconciled_days=0,
     differences=[],
+    catalogue={"campaigns": 3, "products": 12},
 )
 
 

@@ -9,7 +9,7 @@ import pytest
 from local.fakes.konnektive.shop import Shop
 from tests.kit.konnektive_account import BEGUN, CONNECTION, Account, Faults
 from tests.kit.stores import MemoryQueue
-from tests.kit.sync import MemoryNotices, MemoryRecordStates
+from tests.kit.sync import MemoryCatalogue, MemoryNotices, MemoryRecordStates
 from tributary.errors import StoreUnavailable
 from tributary.sync.poll import FIRST_DELAY, Poll
 from tributary.sync.streams import Stream
@@ -56,6 +56,7 @@ def test_a_store_that_fails_before_a_task_has_begun_hands_the_task_back_soon(met
         secrets=account,
         store=broken,  # type: ignore[arg-type]
         states=MemoryRecordStates(),
+        catalogue=MemoryCatalogue(),
         ingest=MemoryQueue(),
         tasks=MemoryQueue(),
         notices=MemoryNotices(),

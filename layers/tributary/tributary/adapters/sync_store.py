@@ -12,6 +12,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from tributary.adapters import dynamo
 from tributary.errors import StoreUnavailable, WriteConflict
+from tributary.sources.konnektive.catalogue import CatalogueEntry
 from tributary.sources.konnektive.records import Kind, Place, RecordState
 from tributary.sync.state import History, Live, Status
 
@@ -118,34 +119,48 @@ class DynamoRecordStates:
         return {keys[item["pk"]["S"], item["sk"]["S"]]: _state(item) for item in items}
 
     def put(self, connection: str, states: Mapping[Place, RecordState]) -> None:
-        writes = [
-            {
-                "PutRequest": {
-                    "Item": {
-                        **dynamo.key(_record_partition(connection, place.kind, place.day), place.id),
-                        "data": {"S": msgspec.json.encode(state).decode()},
-                    }
-                }
-            }
-            for place, state in states.items()
-        ]
-        for start in range(0, len(writes), _A_WRITE):
-            self._write(writes[start : start + _A_WRITE])
+        items = [_row(_record_partition(connection, place.kind, place.day), place.id, state) for place, state in states.items()]
+        _write_all(self._client(), self._table, items, self._sleep)
 
     def of_day(self, connection: str, kind: Kind, day: str) -> Iterator[tuple[str, RecordState]]:
         for item in dynamo.query(self._client(), self._table, _record_partition(connection, kind, day), store=_STORE):
             yield item["sk"]["S"], _state(item)
 
-    def _write(self, writes: Sequence[Any]) -> None:
-        left: Any = {self._table: writes}
+
+class DynamoCatalogue:
+    """`Catalogue` on DynamoDB. What the account no longer has stays: old orders name it."""
+
+    def __init__(self, client: Callable[[], DynamoDBClient], table: str, sleep: Callable[[float], None] = time.sleep) -> None:
+        self._client = client
+        self._table = table
+        self._sleep = sleep
+
+    def put(self, connection: str, entries: Sequence[CatalogueEntry]) -> None:
+        rows = {f"{entry.kind}#{entry.id}": entry for entry in entries}
+        _write_all(self._client(), self._table, [_row(f"catalogue#{connection}", sort, entry) for sort, entry in rows.items()], self._sleep)
+
+    def of(self, connection: str) -> Iterator[CatalogueEntry]:
+        for item in dynamo.query(self._client(), self._table, f"catalogue#{connection}", store=_STORE):
+            yield msgspec.json.decode(item["data"]["S"], type=CatalogueEntry)
+
+
+def _row(partition: str, sort: str, row: msgspec.Struct) -> dict[str, Any]:
+    return {**dynamo.key(partition, sort), "data": {"S": msgspec.json.encode(row).decode()}}
+
+
+def _write_all(client: DynamoDBClient, table: str, items: Sequence[dict[str, Any]], sleep: Callable[[float], None]) -> None:
+    """Blind puts, twenty-five a call, until all are taken."""
+    for start in range(0, len(items), _A_WRITE):
+        left: Any = {table: [{"PutRequest": {"Item": item}} for item in items[start : start + _A_WRITE]]}
         for attempt in range(_ROUNDS):
             if attempt:
-                self._sleep(_FIRST_WAIT * 2**attempt)
+                sleep(_FIRST_WAIT * 2**attempt)
             request = left
-            left = dynamo.ask(lambda: self._client().batch_write_item(RequestItems=request), _STORE).get("UnprocessedItems")  # noqa: B023  # called at once
+            left = dynamo.ask(lambda: client.batch_write_item(RequestItems=request), _STORE).get("UnprocessedItems")  # noqa: B023  # called at once
             if not left:
-                return
-        raise StoreUnavailable(f"{_STORE} is busy")
+                break
+        else:
+            raise StoreUnavailable(f"{_STORE} is busy")
 
 
 def _partition(connection: str) -> str:

@@ -62,6 +62,8 @@ def _parts(sync: Sync) -> list[RenderableType]:
     parts: list[RenderableType] = [head, _bar(sync)]
     if sync.streams:
         parts.append(_streams(sync))
+    if sync.catalogue:
+        parts.append(plain(", ".join(f"{count:,} {what}" for what, count in sync.catalogue.items()), "dim"))
     if sync.refused is not None:
         parts.append(plain(sync.refused, "red"))
     if sync.last_error is not None:

@@ -21,11 +21,12 @@ from tributary.events import Event, Track
 from tributary.messages import IngestMessage, to_text
 from tributary.ports import Connections, MessageQueue, OutMessage, Secrets, Vendor
 from tributary.settings import Connection
+from tributary.sources.konnektive.catalogue import entries_of
 from tributary.sources.konnektive.records import Kind, Reading
 from tributary.sources.konnektive.settings import KonnektiveSettings, settings_of
 from tributary.sync import days, history, reconcile
 from tributary.sync.api import Konnektive
-from tributary.sync.state import Counted, History, Live, Notices, RecordStates, SyncStore
+from tributary.sync.state import Catalogue, Counted, History, Live, Notices, RecordStates, SyncStore
 from tributary.sync.streams import ENDPOINTS, KINDS, SUMMARY, Stream
 from tributary.sync.tasks import DayTask, HintTask, HistoryTask, ReconcileTask, ReferenceTask, SyncTask, message_of
 from tributary.sync.walk import Walked, Walker, Window
@@ -66,6 +67,7 @@ class Poll:
     secrets: Secrets
     store: SyncStore
     states: RecordStates
+    catalogue: Catalogue
     ingest: MessageQueue
     tasks: MessageQueue
     notices: Notices
@@ -155,14 +157,19 @@ class Poll:
                 return
 
     def _reference(self, task: ReferenceTask, account: _Account) -> Done:
-        """Campaigns and products: asked for, so that a missing permission shows; their names come with orders and purchases."""
+        """Campaigns or products, all of them."""
         page, rows = 1, 0
         while True:
             answer = account.api.page(ENDPOINTS[task.stream], {}, number=page)
+            currency = account.settings.currency
+            self.catalogue.put(task.connection, [entry for row in answer.rows for entry in entries_of(task.stream, row, currency)])
             rows += len(answer.rows)
             if not answer.rows or answer.total is None or page * answer.per_page >= answer.total:
-                return Done(counts=Counter(rows=rows, calls=account.api.calls))
+                break
             page += 1
+        status = self.store.status(task.connection)
+        self.store.put_status(task.connection, msgspec.structs.replace(status, catalogue={**status.catalogue, task.stream: rows}))
+        return Done(counts=Counter(rows=rows, calls=account.api.calls))
 
     def _hint(self, task: HintTask, account: _Account) -> Done:
         walker = account.walker(PAGES_SECONDS)

@@ -5,16 +5,18 @@ sync#<connection>   live       the cursors, and the poll under way
                     status     what a person should know: refused, last error, last reconciliation
                     lease      who is asking the account at this moment
 record#<connection>#<kind>#<day>   <id>     the state of one record
+catalogue#<connection>   <kind>#<id>        a campaign, a product, a campaign's offer of one
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Set
+from collections.abc import Iterator, Mapping, Sequence, Set
 from datetime import date, datetime
 from typing import Any, Protocol
 
 import msgspec
 
+from tributary.sources.konnektive.catalogue import CatalogueEntry
 from tributary.sources.konnektive.records import Kind, Place, RecordState
 
 
@@ -122,6 +124,8 @@ class Status(_Row, frozen=True, kw_only=True):
     reconciled_at: datetime | None = None
     reconciled_days: int = 0
     differences: list[Difference] = []
+    catalogue: dict[str, int] = {}
+    """How many campaigns and products the account had when it was last asked."""
 
 
 class SyncStore(Protocol):
@@ -157,6 +161,14 @@ class RecordStates(Protocol):
 
     def of_day(self, connection: str, kind: Kind, day: str) -> Iterator[tuple[str, RecordState]]:
         """The records that were created on a day."""
+
+
+class Catalogue(Protocol):
+    """Campaigns and products, as the account last named them."""
+
+    def put(self, connection: str, entries: Sequence[CatalogueEntry]) -> None: ...
+
+    def of(self, connection: str) -> Iterator[CatalogueEntry]: ...
 
 
 class Notices(Protocol):

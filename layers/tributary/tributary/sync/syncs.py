@@ -71,6 +71,8 @@ class Sync(msgspec.Struct, frozen=True, kw_only=True):
     reconciled_at: datetime | None
     reconciled_days: int
     differences: list[Difference]
+    catalogue: dict[str, int]
+    """How many campaigns and products the account has."""
 
 
 class NoSuchSync(Exception):
@@ -196,6 +198,7 @@ class Syncs:
             reconciled_at=status.reconciled_at,
             reconciled_days=status.reconciled_days,
             differences=list(status.differences),
+            catalogue=dict(status.catalogue),
         )
 
 
