@@ -24,9 +24,11 @@ from tributary.adapters.deliveries import DynamoParking
 from tributary.adapters.event_log import DynamoEventLog
 from tributary.adapters.feed import DynamoFeed
 from tributary.adapters.secrets import SsmSecrets, digests_from
+from tributary.adapters.sync_store import DynamoSyncStore
 from tributary.contacts.resolver import Resolver
 from tributary.drafts import NewConnection, NewSource
 from tributary.ports import FeedEntry, FeedStatus, Parked
+from tributary.sync.state import Status
 
 SECRET = "km_secret_4711"
 
@@ -318,3 +320,34 @@ def test_help_does_not_wait_for_the_aws_sdk() -> None:
     environment = {"PYTHONPATH": str(root / "layers" / "tributary")}
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, env=environment)
     assert said.stdout.splitlines()[-1] == "[]"
+
+
+def test_an_account_that_is_made_or_given_another_password_here_is_read_at_once(
+    tributary: CommandLine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    sqs = boto3.client("sqs")
+    url = sqs.create_queue(QueueName="sync.fifo", Attributes={"FifoQueue": "true", "VisibilityTimeout": "0"})["QueueUrl"]
+    tributary.outputs["SyncQueueUrl"] = url
+    monkeypatch.setenv("CRM", SECRET)
+
+    def asked() -> int:
+        sent = int(sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["ApproximateNumberOfMessages"])["Attributes"]["ApproximateNumberOfMessages"])
+        sqs.purge_queue(QueueUrl=url)
+        return sent
+
+    made = tributary.run("connections", "create", "konnektive", "CRM", "--set", "loginId=tributary", "--secret", "password=env:CRM")
+    assert made.code == 0, made.err
+    assert asked() > 8
+    account = made.out.strip()
+    store = DynamoSyncStore(lambda: boto3.client("dynamodb"), "config")
+    store.put_status(account, Status(refused="the login is refused"))
+    monkeypatch.setenv("CRM", "another-secret")
+    file = tmp_path / "config.toml"
+    file.write_text(f'[[connections]]\nid = "{account}"\ntype = "konnektive"\nlabel = "CRM"\nsettings = {{ loginId = "tributary", password = "env:CRM" }}\n')
+    applied = tributary.run("apply", str(file))
+    assert applied.code == 0, applied.err
+    assert store.status(account).refused is None
+    shown = tributary.run("sync")
+    assert "CRM" in shown.out
+    assert "initial" in shown.out
+    assert SECRET not in made.out + applied.out + shown.out

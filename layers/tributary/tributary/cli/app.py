@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from tributary.cli.target import Target
     from tributary.operator import Initialised, Operator
     from tributary.recent import RecentEvents
+    from tributary.settings import Connection
     from tributary.sync.syncs import Sync, Syncs
 
 POLL_SECONDS: Final = 2.0
@@ -230,7 +231,9 @@ def connections_create(
     except msgspec.ValidationError as error:
         problem = of_validation(error, "field", NewConnection)
         raise Failed(f"{problem.field}: {problem.detail}") from error
-    _say(operator.create_connection(draft).value.id)
+    made = operator.create_connection(draft).value
+    _begin(target, [made])
+    _say(made.id)
 
 
 @connections_app.command("list")
@@ -267,6 +270,7 @@ def apply(
     """Make the stack's sources, connections and account settings like a file. Safe to repeat."""
     from tributary.cli import config_file, show  # noqa: PLC0415
     from tributary.cli.target import operator_of  # noqa: PLC0415
+    from tributary.settings import UnreadableConnection  # noqa: PLC0415
 
     try:
         text = file.read_text()
@@ -281,6 +285,7 @@ def apply(
         _say("Nothing was done." if plan.changes else "Nothing to do.")
         return
     plan.run(lambda step, shown: _say(f"done: {step.verb} {step.what}" + (f"\n  shown this once: {shown}" if shown else "")))
+    _begin(target, [one.value for one in operator_of(target).connections() if not isinstance(one, UnreadableConnection)])
 
 
 @app.command()
@@ -436,6 +441,17 @@ def sync_restart(
 ) -> None:
     """Read an account's history again. What has not changed makes no event."""
     _steer(context, connection, "restart", lambda syncs, one: syncs.restart(one, since.date() if since is not None else None))
+
+
+def _begin(target: Target, connections: Sequence[Connection]) -> None:
+    """Ask accounts that may be new, or have got other credentials, at once."""
+    accounts = [connection for connection in connections if connection.type == "konnektive"]
+    if accounts:
+        from tributary.cli import syncing  # noqa: PLC0415
+
+        syncs = syncing.syncs_of(target)
+        for account in accounts:
+            syncs.begin(account)
 
 
 def _steer(context: typer.Context, connection: str, verb: str, run: Callable[[Syncs, str], Sync]) -> None:
