@@ -3,6 +3,7 @@
     TributaryError
     ├── RetryError      hand the message back, with a delay
     │     ├── VendorUnavailable   network, 5xx: counts towards the age
+    │     │     └── NotTheApi     an answer, but not one of the API that was asked: a wrong address, or a gateway in between
     │     ├── VendorThrottled     429, 408: the time spent waiting does not count
     │     ├── StoreUnavailable    an AWS call failed
     │     ├── WriteConflict       another worker wrote the same rows first
@@ -70,6 +71,12 @@ class VendorUnavailable(RetryError):
     """No answer, or 5xx."""
 
     code = "vendor_unavailable"
+
+
+class NotTheApi(VendorUnavailable):
+    """Something answered that is not the API that was asked: an address that is wrong, or a gateway's page of the moment."""
+
+    code = "not_the_api"
 
 
 class VendorThrottled(RetryError):

@@ -108,3 +108,12 @@ def test_a_password_with_an_ampersand_is_refused_before_anybody_is_asked() -> No
         tried(bench, password="salt&pepper")
     assert refused.value.field == "password"
     assert bench.calls == []
+
+
+@pytest.mark.parametrize("answer", [{"status": 404, "body": "<html>"}, {"body": "<html><title>Log in</title>"}, {"status": 302, "body": ""}])
+def test_an_address_that_is_not_the_apis_is_named(answer: dict[str, Any]) -> None:
+    bench = SyncBench()
+    bench.answers(*[answer] * 7)
+    with pytest.raises(SettingsInvalid) as refused:
+        tried(bench)
+    assert refused.value.field == "baseUrl"

@@ -17,7 +17,7 @@ from typing import Any, Final
 import msgspec
 
 from tributary.destinations.answers import retry_after
-from tributary.errors import AnswerTooLarge, SourceRefused, VendorThrottled, VendorUnavailable
+from tributary.errors import AnswerTooLarge, NotTheApi, SourceRefused, VendorThrottled, VendorUnavailable
 from tributary.ports import Vendor, VendorAnswer, VendorRequest
 from tributary.sources.konnektive.settings import KonnektiveSettings
 
@@ -85,14 +85,16 @@ def read(answer: VendorAnswer, endpoint: str, *, now: datetime, secrets: tuple[s
         raise VendorThrottled(f"Konnektive answered {endpoint} with {answer.status}", retry_after=retry_after(answer.headers, now=now))
     if answer.status in {401, 403}:
         raise SourceRefused(f"Konnektive answered {endpoint} with {answer.status}: the login is wrong or the API user may not use it", problem="login")
+    if 300 <= answer.status < 400 or answer.status in {404, 405, 410}:
+        raise NotTheApi(f"Konnektive answered {endpoint} with {answer.status}: is baseUrl that of its API?")
     if answer.status != 200:
         raise VendorUnavailable(f"Konnektive answered {endpoint} with {answer.status}", retry_after=retry_after(answer.headers, now=now))
     try:
         envelope = msgspec.json.decode(answer.body)
     except (msgspec.DecodeError, UnicodeDecodeError):
-        raise VendorUnavailable(f"Konnektive answered {endpoint} with something that is no JSON, or not all of it") from None
+        raise NotTheApi(f"Konnektive answered {endpoint} with something that is no JSON, or not all of it") from None
     if not isinstance(envelope, dict):
-        raise VendorUnavailable(f"Konnektive answered {endpoint} with JSON that is no object")
+        raise NotTheApi(f"Konnektive answered {endpoint} with JSON that is no object")
     message = envelope.get("message")
     if str(envelope.get("result", "")).upper() == "SUCCESS":
         return _page(message, endpoint)

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from tributary.errors import RetryError, SettingsInvalid, SourceRefused
+from tributary.errors import NotTheApi, RetryError, SettingsInvalid, SourceRefused
 from tributary.ports import Vendor
-from tributary.sources.konnektive.settings import KonnektiveSettings, settings_of
+from tributary.sources.konnektive.settings import DEFAULT_BASE_URL, KonnektiveSettings, settings_of
 from tributary.sync import days
 from tributary.sync.api import Konnektive
 from tributary.sync.streams import ENDPOINTS, KINDS, SUMMARY, Stream
@@ -34,6 +34,8 @@ def check(
     if trial.missing:
         names = ", ".join(trial.missing)
         raise SettingsInvalid(f"The API user may not use {names}: tick them in the user's Access Details, or leave the streams out", field="streams")
+    if trial.strange and trial.strange == len(trial.untried) == trial.calls:
+        raise SettingsInvalid(f"What answers there is not Konnektive's API; it is at {DEFAULT_BASE_URL}", field="baseUrl")
     return trial.untried
 
 
@@ -43,8 +45,12 @@ class _Trial:
     remaining: Callable[[], float]
     untried: list[str] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)
+    calls: int = 0
+    strange: int = 0
+    """Answers of something that is not the API."""
 
     def call(self, endpoint: str, parameters: dict[str, str]) -> None:
+        self.calls += 1
         if self.remaining() <= 1:
             self.untried.append(endpoint)
             return
@@ -54,7 +60,8 @@ class _Trial:
             if refused.problem != "permission":
                 raise SettingsInvalid(str(refused), field=_FIELD_OF[refused.problem]) from refused
             self.missing.append(endpoint)
-        except RetryError:
+        except RetryError as error:
+            self.strange += isinstance(error, NotTheApi)
             self.untried.append(endpoint)
 
 
