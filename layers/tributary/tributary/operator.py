@@ -150,6 +150,8 @@ class ConnectionKind:
     """Whether events come from it, under its id as their source; else it is a destination."""
     address_setting: str = "endpoint"
     """Where requests, and the credentials with them, go."""
+    beside: Callable[[Mapping[str, Any], Sequence[Mapping[str, Any]]], None] | None = None
+    """Check settings against those of the other connections of the type. Raises `SettingsInvalid`."""
     try_out: Callable[[Mapping[str, Any]], None] | None = None
     """Use the settings once before they are kept. Raises `SettingsInvalid` for what a person has to mend; says nothing of an account that is merely slow."""
 
@@ -391,7 +393,7 @@ class Operator:
             raise VersionConflict("there is a connection of this id")
         kind = self.check_connection(draft)
         self._check_sources(draft.sources)
-        self._try_out(kind, _given(draft.settings))
+        self._try_out(draft.type, _given(draft.settings))
         plain, secret = _split(kind, _given(draft.settings))
         connection = Connection(
             id=id or access.new_id("con"),
@@ -429,7 +431,7 @@ class Operator:
         self._check_settings(kind, merged)
         plain, secret = _split(kind, merged)
         _check_move(kind.address_setting, current.value.settings, plain, kept=[name for name in old if change.settings.get(name) is None])
-        self._try_out(kind, merged)
+        self._try_out(current.value.type, merged, own=connection)
         changed = msgspec.structs.replace(current.value, **{**named, "settings": plain, "secrets": sorted(secret)})
         written = self._put("connection", connection, current, changed, force=secret != old)
         if secret and secret != old:
@@ -470,11 +472,15 @@ class Operator:
 
     # ---------------------------------------------------------------- inside
 
-    def _try_out(self, kind: ConnectionKind, settings: Mapping[str, Any]) -> None:
-        if kind.try_out is None:
-            return
+    def _try_out(self, type: str, settings: Mapping[str, Any], *, own: str | None = None) -> None:
+        """`own`: the connection whose settings they are, if there is one already."""
+        kind = self._kind(type)
         try:
-            kind.try_out(settings)
+            if kind.beside is not None:
+                there = [one.value for one in self.connections() if not isinstance(one, UnreadableConnection)]
+                kind.beside(settings, [one.settings for one in there if one.type == type and one.id != own])
+            if kind.try_out is not None:
+                kind.try_out(settings)
         except SettingsInvalid as error:
             raise Invalid(str(error), field=f"settings.{error.field}") from error
 
@@ -535,6 +541,7 @@ def known_kinds(*, try_konnektive: Callable[[Mapping[str, Any]], None] | None = 
             parse_settings=konnektive.parse_settings,
             is_origin=True,
             address_setting="baseUrl",
+            beside=konnektive.check_beside,
             try_out=try_konnektive,
         ),
     }

@@ -360,3 +360,16 @@ def test_a_stored_credential_goes_to_no_other_address_unless_it_is_given_again()
     assert "endpoint" not in bench.operator.connection(made).value.settings
     bench.operator.update_connection(made, ConnectionChange(settings={**elsewhere, "apiKey": "km-other"}))
     assert bench.operator.connection(made).value.settings["endpoint"] == "https://trk.kissmetrics.com"
+
+
+def test_customers_of_two_accounts_never_share_user_ids() -> None:
+    bench = Bench()
+    account = {"loginId": "shop", "password": "secret"}
+    first = bench.operator.create_connection(NewConnection(type="konnektive", label="A", settings={**account, "userId": "customerId"})).value
+    with pytest.raises(Invalid) as refused:
+        bench.operator.create_connection(NewConnection(type="konnektive", label="B", settings=account))
+    assert refused.value.field == "settings.userId"
+    bench.operator.update_connection(first.id, ConnectionChange(settings={"userId": "email"}))
+    second = bench.operator.create_connection(NewConnection(type="konnektive", label="B", settings=account)).value
+    with pytest.raises(Invalid, match="another person in each"):
+        bench.operator.update_connection(second.id, ConnectionChange(settings={"userId": "customerId"}))

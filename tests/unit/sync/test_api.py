@@ -92,7 +92,7 @@ def test_a_refusal_says_in_words_what_a_person_has_to_do(words: Any, problem: st
         (answer(b"", 404), VendorUnavailable),
         (answer(b"", 302), VendorUnavailable),
         (answer(b"", 429), VendorThrottled),
-        (answer(b"", 403), SourceRefused),
+        (answer(b"<html>Attention Required!</html>", 403), VendorUnavailable),
     ],
 )
 def test_whatever_else_comes_is_asked_for_again_and_never_an_empty_day(given: VendorAnswer, expected: type[TributaryError]) -> None:

@@ -102,7 +102,8 @@ def test_a_page_that_cannot_be_read_is_asked_for_again_and_never_taken_for_an_em
     bench = crowded(450)
     bench.answers(*[{"match": page_of(page), **fault}] * 4)
     walk(bench)
-    assert bench.codes == ["vendor_unavailable", "ok"]
+    assert bench.codes[0] in {"vendor_unavailable", "not_the_api"}
+    assert bench.codes[1:] == ["ok"]
     assert payments(bench) == 450
     assert bench.status().last_error is not None
 

@@ -236,3 +236,9 @@ def test_no_answer_repeats_what_was_sent() -> None:
     for body in (f"clientOrderId={ORDER}&secret={SECRET}", f"clientOrderId={ORDER}&secret=another-secret-0123", f"email=ada@buyers.example&secret={SECRET}"):
         said = json.dumps(bench.call(body=body).as_gateway_response())
         assert not any(word in said for word in (ORDER, SECRET, "another-secret", "ada@"))
+
+
+def test_a_secret_in_the_place_of_the_connection_is_named_to_nobody() -> None:
+    bench = Bench()
+    answer = bench.call(f"/webhooks/konnektive/{SECRET}", body=f"clientOrderId={ORDER}")
+    assert (answer.status, answer.connection) == (401, "")

@@ -83,9 +83,8 @@ def read(answer: VendorAnswer, endpoint: str, *, now: datetime, secrets: tuple[s
     """What an answer means. `secrets`: words that an error's text must not repeat."""
     if answer.status in {408, 429}:
         raise VendorThrottled(f"Konnektive answered {endpoint} with {answer.status}", retry_after=retry_after(answer.headers, now=now))
-    if answer.status in {401, 403}:
-        raise SourceRefused(f"Konnektive answered {endpoint} with {answer.status}: the login is wrong or the API user may not use it", problem="login")
-    if 300 <= answer.status < 400 or answer.status in {404, 405, 410}:
+    if 300 <= answer.status < 400 or answer.status in {401, 403, 404, 405, 410}:
+        # The API itself says whatever it says with 200: a 403 is a gateway's, and passes.
         raise NotTheApi(f"Konnektive answered {endpoint} with {answer.status}: is baseUrl that of its API?")
     if answer.status != 200:
         raise VendorUnavailable(f"Konnektive answered {endpoint} with {answer.status}", retry_after=retry_after(answer.headers, now=now))

@@ -78,15 +78,15 @@ class Webhooks:
             return _refused(Refused(Refusal.BODY_TOO_LARGE, "body"), name)
         connection = next((one for one in self.connections.all() if isinstance(one, Connection) and one.id == name and one.type == "konnektive"), None)
         if connection is None:
-            return _refused(Refused(Refusal.SECRET_REFUSED, "secret"), name)
+            return _refused(Refused(Refusal.SECRET_REFUSED, "secret"))
         try:
             settings = account_settings(connection, self.secrets)
         except (CredentialMissing, SettingsInvalid):
-            return _refused(Refused(Refusal.SECRET_REFUSED, "secret"), name)
+            return _refused(Refused(Refusal.SECRET_REFUSED, "secret"))
         query = parse_qsl(call.query, keep_blank_values=True, errors="replace")
         hint = hint_of(Postback(query=query, headers=call.headers, body=call.body, path_secret=secret), settings)
         if isinstance(hint, Refused):
-            return _refused(hint, name)
+            return _refused(hint, name if hint.code is not Refusal.SECRET_REFUSED else "")
         if not connection.enabled or connection.mode != "live":
             return WebhookAnswer(status=200, code="connection_off", connection=name)
         task = self._task(name, hint)
@@ -103,5 +103,6 @@ class Webhooks:
         return HintTask(connection=connection, order_id=hint.order_id, customer_id=hint.customer_id, purchase_id=hint.purchase_id, minute=minute)
 
 
-def _refused(refused: Refused, connection: str) -> WebhookAnswer:
+def _refused(refused: Refused, connection: str = "") -> WebhookAnswer:
+    """`connection`: named only to who knows its secret; whoever swaps the two in a URL would have the secret in our log."""
     return WebhookAnswer(status=_STATUSES[refused.code], code=refused.code, message=_WORDS[refused.code], field=refused.field, connection=connection)

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -94,6 +94,12 @@ def settings_of(settings: Mapping[str, Any]) -> KonnektiveSettings:
         postback_secret=_postback_secret(settings.get("postbackSecret", "")),
         lookback_days=_whole_number(settings.get("lookbackDays", 1), "lookbackDays", LOOKBACK_DAYS),
     )
+
+
+def check_beside(settings: Mapping[str, Any], others: Sequence[Mapping[str, Any]]) -> None:
+    """Each account numbers its customers by itself: as user ids, customer 701 of one would be customer 701 of another. Raises `SettingsInvalid`."""
+    if others and "customerId" in {settings.get("userId"), *(other.get("userId") for other in others)}:
+        raise SettingsInvalid("of several accounts none can have `customerId` as userId: the same number is another person in each", field="userId")
 
 
 _NAMES: Final = KonnektiveSettings.__struct_encode_fields__
