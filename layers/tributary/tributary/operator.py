@@ -577,7 +577,7 @@ def _check_time_zone(name: str) -> None:
 def _check_move(setting: str, before: Mapping[str, Any], after: Mapping[str, Any], *, kept: Sequence[str]) -> None:
     """A stored credential goes to no other address than the one it was given for: else whoever may change a connection could read it there."""
     if kept and before.get(setting) != after.get(setting):
-        raise Invalid("give the credential again, as the events go to another address", field=f"settings.{kept[0]}")
+        raise Invalid("give the credential again, as it would be sent to another address", field=f"settings.{kept[0]}")
 
 
 def _check_filter(filter: Condition | None) -> None:

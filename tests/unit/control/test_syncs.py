@@ -192,7 +192,7 @@ def test_what_is_not_synced_cannot_be_steered(verb: str) -> None:
     assert bench.call("GET", "/api/syncs/con_none").status == 404
 
 
-@pytest.mark.parametrize("body", [{"from_day": "yesterday"}, {"from_day": 7}, {"since": "2026-01-01"}, [], "2026-01-01"])
+@pytest.mark.parametrize("body", [{"from_day": "2999-01-01"}, {"from_day": "yesterday"}, {"from_day": 7}, {"since": "2026-01-01"}, [], "2026-01-01"])
 def test_a_restart_from_what_is_no_day_is_refused(body: Any) -> None:
     bench = Bench()
     connection = bench.connect()

@@ -457,13 +457,15 @@ def _begin(target: Target, connections: Sequence[Connection]) -> None:
 def _steer(context: typer.Context, connection: str, verb: str, run: Callable[[Syncs, str], Sync]) -> None:
     from tributary.cli import show, syncing  # noqa: PLC0415
     from tributary.errors import WriteConflict  # noqa: PLC0415
-    from tributary.sync.syncs import NoSuchSync  # noqa: PLC0415
+    from tributary.sync.syncs import NoSuchSync, NotYet  # noqa: PLC0415
 
     target = _chosen(context).target()
     from tributary.cli.target import operator_of  # noqa: PLC0415
 
     try:
         show.console().print(syncing.shown([run(syncing.syncs_of(target), _connection_id(operator_of(target), connection))]))
+    except NotYet as error:
+        raise Failed("That day has yet to come.") from error
     except NoSuchSync as error:
         raise Failed(f'"{connection}" is not read from: it is a destination.') from error
     except WriteConflict as error:

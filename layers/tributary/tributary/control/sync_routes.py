@@ -13,7 +13,7 @@ from msgspec import Meta
 from tributary.control.http import Answer, Call, Route
 from tributary.control.problems import Problem
 from tributary.errors import WriteConflict
-from tributary.sync.syncs import NoSuchSync, Sync, Syncs
+from tributary.sync.syncs import NoSuchSync, NotYet, Sync, Syncs
 
 
 class SyncPage(msgspec.Struct, frozen=True, kw_only=True):
@@ -77,6 +77,8 @@ def _guarded(handle: Callable[[Call], Answer]) -> Callable[[Call], Answer]:
             return handle(call)
         except NoSuchSync:
             raise Problem(status=404, code="not_found", detail="There is no synced connection of this id.") from None
+        except NotYet:
+            raise Problem(status=400, code="invalid_field", field="from_day", detail="That day has yet to come.") from None
         except WriteConflict:
             raise Problem(status=409, code="changed_meanwhile", detail="The sync got on at the same moment; try again.") from None
 

@@ -33,7 +33,7 @@ def check(
         trial.call(SUMMARY, {**window, "dateRangeType": "txnDate", "reportType": "date"})
     if trial.missing:
         names = ", ".join(trial.missing)
-        raise SettingsInvalid(f"The API user may not use {names}: tick them in the user's Access Details, or leave the streams out", field="streams")
+        raise SettingsInvalid(f"The API user may not use {names}: tick that in the user's Access Details, or leave the stream out", field="streams")
     if trial.strange and trial.strange == len(trial.untried) == trial.calls:
         raise SettingsInvalid(f"What answers there is not Konnektive's API; it is at {DEFAULT_BASE_URL}", field="baseUrl")
     return trial.untried

@@ -87,7 +87,7 @@ class Schedule:
     def begin(self, connection: Connection, history: History | None, revision: int, *, reason: str, first_day: str | None) -> HistoryTask:
         """Begin a walk through the past; the one before it is over. The task is the caller's to send."""
         now = self.clock.now()
-        today = days.today(now, _zone(connection))
+        today = days.today(now, zone_of(connection))
         generation = history.generation + 1 if history is not None else 1
         first = today - timedelta(days=RECHECK_DAYS) if reason == "recheck" else _day(first_day or connection.settings.get("historyStart"))
         begun = History(
@@ -119,7 +119,7 @@ class Schedule:
 
     def _poll(self, connection: Connection, live: Live, now: datetime) -> Sequence[DayTask]:
         """Each stream's days from its cursor, less the look-back, to today in the account's zone."""
-        today = days.today(now, _zone(connection))
+        today = days.today(now, zone_of(connection))
         lookback = timedelta(days=int(connection.settings.get("lookbackDays", 1)))
         tasks = [
             DayTask(connection=connection.id, stream=stream, day=day, scheduled_at=now)
@@ -142,7 +142,7 @@ def _added(connection: Connection, history: History) -> bool:
     return not set(_walked(connection)) <= set(history.streams)
 
 
-def _zone(connection: Connection) -> str:
+def zone_of(connection: Connection) -> str:
     return str(connection.settings.get("timeZone", "America/New_York"))
 
 

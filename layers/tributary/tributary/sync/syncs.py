@@ -13,7 +13,8 @@ from tributary.clock import Clock
 from tributary.errors import RetryError
 from tributary.ports import Connections, MessageQueue
 from tributary.settings import Connection
-from tributary.sync.schedule import Schedule
+from tributary.sync.days import today
+from tributary.sync.schedule import Schedule, zone_of
 from tributary.sync.state import Counted, Difference, History, Live, Status, SyncStore
 from tributary.sync.tasks import HistoryTask, message_of
 
@@ -75,6 +76,10 @@ class Sync(msgspec.Struct, frozen=True, kw_only=True):
     """How many campaigns and products the account has."""
 
 
+class NotYet(Exception):
+    """A day that has yet to come in the account's time zone."""
+
+
 class NoSuchSync(Exception):
     """No connection of that id is synced."""
 
@@ -128,8 +133,10 @@ class Syncs:
         return self._sync(found)
 
     def restart(self, connection: str, first_day: date | None) -> Sync:
-        """Read the history again, from a day or from the first. What has not changed makes no event."""
+        """Read the history again, from a day or from the first. What has not changed makes no event. Raises `NotYet` for a day in the future."""
         found = self._find(connection)
+        if first_day is not None and first_day > today(self.clock.now(), zone_of(found)):
+            raise NotYet
         history, revision = self.store.history(connection)
         first = first_day.isoformat() if first_day is not None else None
         task = self._schedule().begin(found, history, revision, reason="restart" if history is not None else "initial", first_day=first)
