@@ -31,6 +31,8 @@ _SPELLINGS: Final = {"CANCELED": CANCELLED, "COMPLETED": "COMPLETE", "DECLINE": 
 _REBILL: Final = {"REBILL": "RECURRING"}
 _SHIPPED: Final = "SHIPPED"
 _DELIVERED: Final = "DELIVERED"
+_WORTH: Final = {"Order Completed": "revenue", "Checkout Started": "value"}
+"""Who books money by events adds up `revenue`, whatever the event is called: an order says it once, when it is sold, and its refunds take it back."""
 _REASONS: Final = {"Order Declined": ("declineReason", "responseText"), "Order Cancelled": ("cancelReason",)}
 
 
@@ -101,6 +103,8 @@ def _of_shipping(record: Record, said: Meaning) -> list[Happened]:
 def _event(record: Record, name: str, at: datetime, status: str | None, said: Meaning) -> Happened:
     """`status`: what the order was then, where it is something else by now."""
     properties = _properties(record)
+    if name in _WORTH:
+        properties[_WORTH[name]] = read.number_of(_earned(record), record.currency)
     if status is not None:
         properties["status"] = status
     reason = next((text for field in _REASONS.get(name, ()) if (text := read.text(record.row, field)) is not None), None)
@@ -124,6 +128,12 @@ def _content(record: Record) -> list[Any]:
 def _shipping_cost(record: Record) -> int | None:
     cost = read.minor(record.row, "shippingCost", record.currency)
     return read.minor(record.row, "baseShipping", record.currency) if cost is None else cost
+
+
+def _earned(record: Record) -> int | None:
+    """The total without shipping and tax, never below zero."""
+    total, tax = read.minor(record.row, "totalAmount", record.currency), read.minor(record.row, "salesTax", record.currency)
+    return None if total is None else max(total - (_shipping_cost(record) or 0) - (tax or 0), 0)
 
 
 def _discount(record: Record) -> int | None:
@@ -154,7 +164,6 @@ def _subscription(item: read.Row) -> str | None:
 
 def _properties(record: Record) -> Json:
     row, currency = record.row, record.currency
-    total, shipping, tax = read.minor(row, "totalAmount", currency), _shipping_cost(record), read.minor(row, "salesTax", currency)
     order_type = read.enum(row, "orderType")
     products = _products(record)
     return {
@@ -163,12 +172,11 @@ def _properties(record: Record) -> Json:
         "order_type": None if order_type is None else _REBILL.get(order_type, order_type),
         "billing_cycle": read.whole(row, "billingCycleNumber"),
         "subscription_id": next((product["subscription_id"] for product in products if "subscription_id" in product), None),
-        "total": read.number_of(total, currency),
+        "total": record.money("totalAmount"),
         "subtotal": record.money("price"),
-        "shipping": read.number_of(shipping, currency),
-        "tax": read.number_of(tax, currency),
+        "shipping": read.number_of(_shipping_cost(record), currency),
+        "tax": record.money("salesTax"),
         "discount": read.number_of(_discount(record), currency),
-        "revenue": None if total is None else read.number_of(max(total - (shipping or 0) - (tax or 0), 0), currency),
         "currency": currency,
         "coupon": read.text(row, "couponCode"),
         **attribution_properties(row),

@@ -1,6 +1,7 @@
 """Transactions: money that moved, or was refused, and the chargeback that is set on its sale and may be taken back.
 
-Konnektive writes a refund as a positive amount in a row of its own; amounts here are positive, and the event says which way the money went.
+Konnektive writes a refund as a positive amount in a row of its own; amounts here are positive, and the event says which way the money went. A refund's
+`revenue` alone is negative, as Segment has it: who books `revenue` takes the refund off.
 """
 
 from __future__ import annotations
@@ -144,6 +145,7 @@ def _refunded(record: Record, facts: dict[str, Any]) -> Json:
         "refund_id": record.place.id,
         "parent_transaction_id": read.id_of(record.row, "parentTxnId"),
         "total": read.number_of(facts.get("amount", 0), record.currency),
+        "revenue": read.number_of(-facts.get("amount", 0), record.currency),
         "currency": record.currency,
         "reason": read.text(record.row, "refundReason"),
         "product": read.text(record.row, "refundProductName"),
