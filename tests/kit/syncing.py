@@ -296,11 +296,11 @@ class SyncBench:
 
     @property
     def log(self) -> dict[tuple[str, str], Event]:
-        """What the log would hold: each event once, the first wins. A repeat says the same, or the id would be a lie."""
+        """What the log would hold: each event once, the first wins. A repeat says the same, or the id would be a lie; but a sale is one by its order alone."""
         log: dict[tuple[str, str], Event] = {}
         for event in self.sent:
             first = log.setdefault((event.source, event.message_id), event)
-            assert content_digest(first) == content_digest(event), event.message_id
+            assert content_digest(first) == content_digest(event) or name_of(event) == "Order Completed", event.message_id
         return log
 
     def names(self) -> Counter[str]:

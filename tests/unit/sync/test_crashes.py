@@ -10,6 +10,7 @@ import pytest
 from tests.kit.queue_model import Crash
 from tests.kit.syncing import ACCOUNT, STEPS, SyncBench, truth_of, unlucky
 from tributary.errors import StoreUnavailable, VendorUnavailable, WriteConflict
+from tributary.events import Track
 from tributary.sync import days
 from tributary.sync.streams import KINDS
 
@@ -55,6 +56,38 @@ def test_a_day_whose_events_were_sent_but_not_remembered_sends_the_same_events_a
     again = [event.message_id for event in list(bench.sent)[before:]]
     assert len(again) > len(set(again)), "the page was sent twice"
     assert bench.books() == truth_of(bench.shop)
+
+
+def test_an_order_that_gets_more_between_a_crash_and_the_next_try_is_one_sale_and_what_it_has_become_is_told() -> None:
+    bench = small()
+    bench.backfill()
+    seen = set(bench.log)
+    order = bench.happen("new_sale", offer="one_off")["orderId"]
+    bench.clock.advance(900)
+    bench.trap.once("states.put", "before", Crash(), time=2)  # the orders come after the customers
+    bench.tick()
+    bench.run(60)
+    bench.trap.spring = lambda _step, _moment: None
+    bench.happen("upsell", orderId=order)
+    bench.run()
+    told = [event for key, event in bench.log.items() if key not in seen and isinstance(event, Track) and event.properties.get("order_id") == order]
+    names = [event.event for event in told if event.event.startswith("Order ")]
+    assert names == ["Order Completed", "Order Updated"]
+    assert [len(event.properties["products"]) for event in told if event.event.startswith("Order ")] == [1, 2]
+    assert bench.books() == truth_of(bench.shop)
+
+
+def test_an_order_that_a_retried_day_reads_for_the_first_time_is_not_told_twice_over() -> None:
+    bench = small()
+    bench.backfill()
+    before = bench.names()
+    bench.happen("new_sale", offer="one_off")
+    bench.clock.advance(900)
+    bench.trap.once("states.put", "before", StoreUnavailable("out"), time=2)
+    bench.tick()
+    bench.run()
+    assert bench.names()["Order Completed"] == before["Order Completed"] + 1
+    assert bench.names()["Order Updated"] == before["Order Updated"]
 
 
 def test_the_walk_through_the_past_has_one_task_at_a_time_whatever_was_sent_twice() -> None:

@@ -44,6 +44,8 @@ TRIES: Final = 8
 """Receives of one task before it is given up for now: a day is walked again by the next poll, a window of the past at the walk's end."""
 FIRST_DELAY: Final = 15.0
 LONGEST_DELAY: Final = 900.0
+CLOCKS_APART: Final = timedelta(minutes=5)
+"""By how much the account's clock may be behind ours."""
 
 Remaining = Callable[[], float]
 
@@ -104,12 +106,14 @@ class Poll:
         account = _Account(self, connection, remaining)
         match task:
             case DayTask():
+                account.told_since = task.scheduled_at - CLOCKS_APART if receives > 1 else None
                 return self._day(task, account)
             case ReferenceTask():
                 return self._reference(task, account)
             case HistoryTask():
                 return self._history(task, account, receives)
             case HintTask():
+                account.told_since = task.minute - CLOCKS_APART if receives > 1 else None
                 return self._hint(task, account)
             case ReconcileTask():
                 return self._reconcile(task, account)
@@ -207,6 +211,8 @@ class Poll:
                 # It was broken off between keeping its work and sending its successor.
                 self.tasks.send([message_of(HistoryTask(connection=task.connection, generation=kept.generation, step=kept.step))])
             return Done(code="superseded")
+        # A step may be sent anew by the schedule, so that it does not show how often it was tried.
+        account.told_since = kept.started_at - CLOCKS_APART
         progress = _Progress(self, account, kept, revision)
         progress.get_on()
         return Done(counts=progress.counts)
@@ -279,6 +285,7 @@ class _Account:
         self._poll = poll
         self._remaining = remaining
         self.connection = connection
+        self.told_since: datetime | None = None
         # A password that was replaced a moment ago must not be the wrong one that is tried again, and stops the sync once more.
         self.settings = account_settings(connection, poll.secrets, fresh=True)
         self.streams = tuple(stream for stream in KINDS if stream in self.settings.streams)
@@ -300,7 +307,7 @@ class _Account:
         return (self._poll.clock.now() - began).total_seconds() >= seconds or self._remaining() < CLOSING_SECONDS
 
     def _reading(self) -> Reading:
-        return Reading(self.connection.id, self.settings, self._poll.clock.now(), self.connection.created_at)
+        return Reading(self.connection.id, self.settings, self._poll.clock.now(), self.connection.created_at, self.told_since)
 
 
 def account_settings(connection: Connection, secrets: Secrets, *, fresh: bool = False) -> KonnektiveSettings:

@@ -282,8 +282,23 @@ def test_a_crash_before_the_state_is_written_repeats_the_ids_even_if_the_record_
     moved_on = _must(Kind.ORDER, {**_ROWS[Kind.ORDER], "orderStatus": "CANCELLED", "dateUpdated": "2026-02-12 08:00:00"})
     assert _names(moved_on) == ["Order Completed", "Order Cancelled", "Order Shipped"]
     assert moved_on.events[0].message_id == sold.events[0].message_id
-    dearer = _must(Kind.ORDER, {**_ROWS[Kind.ORDER], "totalAmount": "70.00"})
-    assert dearer.events[0].message_id != sold.events[0].message_id, "another amount would be lost under the id of the first"
+    dearer = {**_ROWS[Kind.ORDER], "totalAmount": "70.00", "fulfillments": []}
+    assert _must(Kind.ORDER, dearer).events[0].message_id == sold.events[0].message_id, "an order is sold once"
+    after_a_crash = _change(Kind.ORDER, dearer, None, replace(_READING, told_since=datetime(2026, 2, 11, 1, 0, tzinfo=UTC)))
+    assert _names(after_a_crash) == ["Order Completed", "Order Updated"], "another amount would be lost under the id of the first"
+    before_it = _change(Kind.ORDER, dearer, None, replace(_READING, told_since=datetime(2026, 2, 12, tzinfo=UTC)))
+    assert _names(before_it) == ["Order Completed"], "a row that has not changed since is what was told"
+
+
+def test_a_transaction_has_one_id_for_each_outcome_and_only_a_correction_has_another() -> None:
+    row = {**_ROWS[Kind.TRANSACTION], "isChargedback": 0}
+    paid, dearer = _must(Kind.TRANSACTION, row), _must(Kind.TRANSACTION, {**row, "totalAmount": "70.00"})
+    assert paid.events[0].message_id == dearer.events[0].message_id == "konnektive:con_bikes7rides2hill:transaction:90310:payment-received"
+    corrected = _must(Kind.TRANSACTION, {**row, "totalAmount": "70.00"}, paid.state)
+    assert _names(corrected) == ["Payment Received"]
+    assert corrected.events[0].message_id != paid.events[0].message_id
+    [refund] = _must(Kind.TRANSACTION, {**row, "txnType": "REFUND"}).events
+    assert refund.message_id.endswith(":order-refunded")
 
 
 def test_a_long_id_is_shortened_and_stays_its_own() -> None:

@@ -75,6 +75,8 @@ class Reading:
     received_at: datetime
     since: datetime
     """When the account was connected: what happened before is history, however it comes to be read, and does not pretend to be live."""
+    told_since: datetime | None = None
+    """Since when an earlier run, which broke off, may have told events without keeping the states; None: there was none."""
 
 
 @dataclass(frozen=True)
@@ -96,7 +98,7 @@ class Happened:
     slug: str
     at: datetime
     says: Any
-    """What tells this event from another of the same name and counter; goes into its id."""
+    """What tells this event from another of the same name and counter; goes into its id. None: it happens to a record once, and has its id by that alone."""
     properties: Json
     """Of an identify the traits. What is None is left out."""
     tags: dict[str, bool] = field(default_factory=dict)
@@ -170,6 +172,11 @@ class Record:
         if known is None or self.updated_text is None or self.updated_text >= known:
             return False
         return not read.is_ambiguous(self.updated_text, self.zone)
+
+    @property
+    def may_have_been_told(self) -> bool:
+        """Whether a run that broke off may have told this change already, and the row has moved on since."""
+        return self.reading.told_since is not None and self.updated >= self.reading.told_since
 
     def local_moment(self, row: read.Row, name: str) -> datetime | None:
         """A time of the account's clock that may be missing or unreadable."""
@@ -257,7 +264,7 @@ class _Common:
 
 def _event_id(record: Record, one: Happened) -> str:
     place = record.place
-    meaning = f"{one.slug}-{digest_of(one.says)[:8]}:{record.counter}"
+    meaning = one.slug if one.says is None else f"{one.slug}-{digest_of(one.says)[:8]}:{record.counter}"
     whole = f"konnektive:{record.reading.connection}:{place.kind}:{place.id}:{meaning}"
     if len(whole) <= MAX_EVENT_ID:
         return whole

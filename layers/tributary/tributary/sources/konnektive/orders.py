@@ -64,6 +64,9 @@ def _of_status(record: Record, said: Meaning) -> list[Happened]:
     found = []
     if not completed and said.facts.get("completed"):
         found.append(_event(record, "Order Completed", at, "COMPLETE" if status == CANCELLED else None, said))
+        if status != CANCELLED and record.may_have_been_told:
+            # The log keeps the sale as it was told first; this says what it has become. A cancellation says it itself.
+            found.append(_event(record, "Order Updated", record.since, None, said))
     if status == LEAD:
         if not completed and was != LEAD:
             found.append(_event(record, "Checkout Started", at, None, said))
@@ -108,8 +111,8 @@ def _event(record: Record, name: str, at: datetime, status: str | None, said: Me
     if status is not None:
         properties["status"] = status
     reason = next((text for field in _REASONS.get(name, ()) if (text := read.text(record.row, field)) is not None), None)
-    # The id is of what the event itself says, so that a crash before the state is written never makes a second sale of one that was cancelled meanwhile.
-    says = [said.facts.get("content"), *([said.facts.get("status")] if name == "Order Updated" else [])]
+    # An order is sold once, so that a crash before the state is written never makes a second sale of it, whatever becomes of the order meanwhile.
+    says = None if name == "Order Completed" else [said.facts.get("content"), *([said.facts.get("status")] if name == "Order Updated" else [])]
     return Happened(event=name, slug=name.lower().replace(" ", "-"), at=at, says=says, properties={**properties, "reason": reason}, tags=_tags(record, name))
 
 

@@ -35,6 +35,7 @@ def meaning(record: Record) -> Meaning:
         "day": record.place.day,
         "parent": read.id_of(row, "parentTxnId"),
     }
+    facts["told"] = sorted({*record.known.get("told", ()), *([name] if (name := _outcome(facts)) is not None else [])})
     return Meaning(says=[type_, response, amount, currency, charged_back], facts={name: value for name, value in facts.items() if value})
 
 
@@ -48,8 +49,9 @@ def _of_outcome(record: Record, said: Meaning) -> list[Happened]:
     if name is None or before == (name, said.facts.get("amount"), said.facts.get("currency")):
         return []
     at = record.created if record.before is None else record.since
-    # The id leaves the chargeback out, so that a crash before the state is written never makes a second payment of one that was charged back meanwhile.
-    says = [said.facts.get(field) for field in ("type", "response", "amount", "currency")]
+    # Each outcome has one id, so that a crash before the state is written never makes a second payment of one, whatever becomes of it meanwhile. Only a
+    # correction of what is known to have been told has another.
+    says = [said.facts.get(field) for field in ("type", "response", "amount", "currency")] if name in record.known.get("told", ()) else None
     properties, tags = _OF_OUTCOME[name](record, said.facts), {}
     if name == "Order Refunded":
         tags = {tag("order refunded"): True}
