@@ -275,7 +275,8 @@ class Totals:
     orders: Mapping[str, int]
     subscriptions: Mapping[str, int]
     money: Mapping[str, Mapping[str, int]]
-    """Currency → gross, voided, refunded, charged back, net of these; minor units."""
+    """Currency → gross, voided, refunded, charged back, net of these, and what was earned without tax and shipping; minor units. Of contacts: what their
+    lifetimes show."""
 
 
 def _equal(console: Console, account: Account) -> list[Step]:
@@ -309,14 +310,17 @@ def totals(contacts: Sequence[Contact], connection: str) -> Totals:
         subscriptions.update(one.terms.status.value for one in contact.subscriptions if one.source == connection and one.terms.status is not None)
         for balance in lifetime_of(contact).balances:
             sums = money.setdefault(balance.currency, Counter())
-            sums.update(gross=balance.received, voided=balance.voided, refunded=balance.refunded, charged_back=balance.charged_back)
+            sums.update(gross=balance.total, voided=balance.voided, refunded=balance.refunded, charged_back=balance.charged_back, earned=balance.net)
     customers = sum(member.kind == f"konnektive:{connection}" for contact in contacts for member in contact.members)
-    whole = {currency: {**_in_order(sums), "net": sums["gross"] - sums["voided"] - sums["refunded"] - sums["charged_back"]} for currency, sums in money.items()}
+    whole = {
+        currency: {**_in_order(sums), "net": sums["gross"] - sums["voided"] - sums["refunded"] - sums["charged_back"], "earned": sums["earned"]}
+        for currency, sums in money.items()
+    }
     return Totals(customers, dict(sorted(orders.items())), dict(sorted(subscriptions.items())), dict(sorted(whole.items())))
 
 
 def of_truth(truth: Mapping[str, Any]) -> Totals:
-    money = {currency: {**_in_order(sums), "net": sums["net"]} for currency, sums in sorted(truth["revenue"].items())}
+    money = {currency: {**_in_order(sums), "net": sums["net"], "earned": truth["earned"][currency]} for currency, sums in sorted(truth["revenue"].items())}
     subscriptions = {_STATES[state]: count for state, count in truth["subscriptions"].items() if count}
     return Totals(truth["contacts"], dict(sorted(truth["orders"].items())), dict(sorted(subscriptions.items())), money)
 
@@ -348,7 +352,7 @@ def _show_totals(console: Console, expected: Totals, got: Totals) -> None:
         for state in sorted({*theirs, *ours}):
             table.add_row(f"{what}, {state.lower()}", f"{theirs.get(state, 0):,}", f"{ours.get(state, 0):,}")
     for currency in sorted({*expected.money, *got.money}):
-        for what in ("gross", "voided", "refunded", "charged_back", "net"):
+        for what in ("gross", "voided", "refunded", "charged_back", "net", "earned"):
             both = [_major(sums.get(currency, {}).get(what, 0), currency) for sums in (expected.money, got.money)]
             table.add_row(f"{what.replace('_', ' ')}, {currency}", *(f"{amount:,}" for amount in both))
     console.print(table)

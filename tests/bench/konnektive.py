@@ -178,7 +178,7 @@ def _truth() -> list[Figure]:
     note = f"{len(accounts)} accounts of {FAULTY_CUSTOMERS} customers, {struck.total()} faults of {len(struck)} kinds"
     found = [account.differences() for account in accounts]
     return [
-        _figure(f"truth_{what}_differences", float(sum(one[what] for one in found)), "minor units" if what == "revenue" else what, "== 0", note)
+        _figure(f"truth_{what}_differences", float(sum(one[what] for one in found)), "minor units" if what in {"revenue", "lifetime"} else what, "== 0", note)
         for what in found[0]
     ]
 

@@ -127,10 +127,12 @@ class _Order:
         self.history: list[tuple[str, Event]] = []
         self.completed: datetime | None = None
         self.started: datetime | None = None
+        self.paid_apart = False
 
     def hear(self, event: Track) -> None:
         said, name = event.properties, event.event
         transaction = said.get("transaction_id", event.message_id)
+        self.paid_apart = self.paid_apart or "payments" in event.context
         if name in ORDERS:
             for field, theirs in _HEADER.items():
                 if theirs in said:
@@ -176,6 +178,8 @@ class _Order:
 
     @property
     def sold_at(self) -> datetime | None:
+        if self.paid_apart and not self.taken:
+            return None
         paid = [_at(event) for key, (event, received, _) in self.payments.items() if received and key not in self.voided]
         return self.completed if self.completed is not None else min(paid, default=None)
 
@@ -190,7 +194,7 @@ class _Order:
 
     def money(self) -> dict[str, dict[str, int]]:
         found: dict[str, dict[str, int]] = {}
-        empty = dict.fromkeys(("gross", "discount", "tax", "shipping", "total", "received", "voided", "refunded", "charged_back"), 0)
+        empty = dict.fromkeys(("gross", "discount", "tax", "shipping", "total", "received", "voided", "refunded", "charged_back", "returned"), 0)
 
         def add(what: str, said: dict[str, Any], name: str) -> None:
             if name in said:
@@ -211,7 +215,16 @@ class _Order:
             if not taken_back:
                 add("charged_back", said if "amount" in said else self.taken.get(key, {}), "amount")
         if bill is not None and self.sold_at is not None:
-            found.setdefault(self.currency, dict(empty)).update(bill)
+            mine = found.setdefault(self.currency, dict(empty))
+            mine.update(bill)
+            if self.paid_apart and any("amount" in said and (_code(said) or self.currency) == self.currency for said in self.taken.values()):
+                mine |= {"total": mine["received"], "gross": mine["received"] + bill["discount"]}
+        for mine in found.values():
+            given_back = mine["refunded"] + mine["charged_back"] + mine["voided"]
+            kept = mine["total"] - given_back
+            net = kept - mine["tax"] - mine["shipping"]
+            # No less than what was kept, nor than nothing.
+            mine["returned"] = max(min(kept, 0) - net, 0)
         return found
 
     def shown(self) -> dict[str, Any]:
@@ -323,7 +336,7 @@ def _in_order(found: dict[str, Any]) -> list[tuple[str, Any]]:
 def _balances(found: dict[str, dict[str, int]]) -> list[dict[str, Any]]:
     shown = []
     for code, numbers in sorted(found.items()):
-        net = numbers["total"] - sum(numbers[name] for name in ("tax", "shipping", "refunded", "charged_back", "voided"))
+        net = numbers["total"] + numbers["returned"] - sum(numbers[name] for name in ("tax", "shipping", "refunded", "charged_back", "voided"))
         shown.append({"currency": code, **{name: _money(number, code) for name, number in (numbers | {"net": net}).items()}})
     return shown
 

@@ -42,6 +42,8 @@ def events(draw: st.DrawFn) -> Event:
     context: dict[str, Any] = {"externalIds": found} if (found := draw(_external)) else {}
     if draw(st.integers(0, 4)) == 0:
         context["tags"] = draw(commerce.tags)
+    if draw(st.integers(0, 3)) == 0:
+        context["payments"] = "told"
     base: dict[str, Any] = {
         "source": draw(st.sampled_from(["src_a", "src_b"])),
         "message_id": "",

@@ -18,6 +18,7 @@ from local.fakes.konnektive.vendor import LOGIN, PASSWORD, Konnektive
 from tests.kit.contacts import DIGESTS, MemoryContacts, people_in, resolver
 from tests.kit.stores import MemoryEventLog, MemoryFeed, MemoryPoison, MemoryQueue, MemorySuppressions
 from tests.kit.sync import FakedVendor, MemoryCatalogue, MemoryNotices, MemoryRecordStates, MemorySyncStore
+from tributary.contacts.lifetime import lifetime_of
 from tributary.contacts.properties import Money
 from tributary.contacts.reading import Contact, read_contact_by_id
 from tributary.contacts.rows import ROOT_SORT
@@ -303,6 +304,7 @@ class Account:
             "refunds": sum(abs(one.refunds - truth["refunds"]) for one in ours),
             "subscriptions": sum(apart(one.subscriptions, truth["subscriptions"]) for one in ours),
             "revenue": sum(_revenue_apart(one.revenue, truth["revenue"]) for one in ours),
+            "lifetime": _lifetime_apart(self.contacts, truth) if self._resolves else 0,
         }
 
 
@@ -369,6 +371,25 @@ def _contacts(contacts: MemoryContacts) -> Iterator[Contact]:
         contact = read_contact_by_id(contacts, name) if key.sort == ROOT_SORT else None
         if contact is not None and contact.id == name:
             yield contact
+
+
+def _lifetime_apart(contacts: MemoryContacts, truth: Mapping[str, Any]) -> int:
+    """What the contacts' lifetimes show in all: what was sold, what of it came in, what was given back, and what was earned without tax and shipping."""
+    shown: Revenue = defaultdict(Counter)
+    for contact in _contacts(contacts):
+        for balance in lifetime_of(contact).balances:
+            given_back = {"refunded": balance.refunded, "voided": balance.voided, "charged_back": balance.charged_back}
+            shown[balance.currency].update(sold=balance.total, received=balance.received, earned=balance.net, **given_back)
+    theirs = {
+        currency: {
+            **{name: sums[name] for name in ("refunded", "voided", "charged_back")},
+            "sold": sums["gross"],
+            "received": sums["gross"],
+            "earned": truth["earned"][currency],
+        }
+        for currency, sums in truth["revenue"].items()
+    }
+    return sum(apart(shown[currency], theirs.get(currency, {})) for currency in {*shown, *theirs})
 
 
 Revenue = dict[str, Counter[str]]

@@ -91,6 +91,18 @@ class Order(Record):
         return (transaction for transaction in self.transactions if transaction.paid)
 
     @property
+    def earned(self) -> int:
+        """What was paid for the goods and not given back; below zero if more was given back than was paid."""
+        paid, tax_and_shipping, given_back = 0, 0, 0
+        for payment in self.payments:
+            paid += payment.amount
+            tax_and_shipping += sum(item.tax + item.shipping for item in payment.items)
+            given_back += payment.amount if payment.voided else payment.refunded
+            given_back += payment.chargeback[0] if payment.chargeback else 0
+        kept = paid - given_back
+        return kept if kept < 0 else max(kept - tax_and_shipping, 0)
+
+    @property
     def refundable(self) -> int:
         return sum(transaction.remaining for transaction in self.payments)
 

@@ -841,8 +841,12 @@ class Shop:
         return self._random.randint(low, high)
 
     def truth(self) -> dict[str, Any]:
-        """What the account holds; amounts in minor units, days in account time."""
-        return {"now": self.local(self.now), "zone": self.zone.key, **self.ledger.as_json()}
+        """What the account holds; amounts in minor units, days in account time. `earned`: what was kept, without tax and shipping. These go back
+        after the goods."""
+        earned: Counter[str] = Counter()
+        for order in self.orders.rows.values():
+            earned[order.currency] += order.earned
+        return {"now": self.local(self.now), "zone": self.zone.key, **self.ledger.as_json(), "earned": dict(sorted(earned.items()))}
 
 
 HAPPENINGS: Final[Mapping[str, Iterable[str]]] = {

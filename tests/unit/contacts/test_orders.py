@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import permutations
 from typing import Any
 
+import msgspec
 import pytest
 
 from tests.kit.builders import identify, later, track
@@ -87,7 +88,7 @@ def test_a_refund_before_its_order_a_partial_one_and_a_chargeback_give_the_same_
         assert world.the("user", "1").orders == (first,)
     (balance,) = balances_of(first)
     assert (balance.gross, balance.shipping, balance.refunded, balance.charged_back) == (4495, 595, 1010, 3485)
-    assert balance.net == 4495 - 595 - 1010 - 3485
+    assert (balance.returned, balance.net) == (595, 0), "all was given back, its shipping with it"
     assert (first.state, first.header.reason and first.header.reason.value) == ("cancelled", "asked to")
 
 
@@ -217,6 +218,49 @@ def test_amounts_of_different_currencies_are_never_added() -> None:
 def test_a_refund_that_names_no_amount_is_of_the_whole_order() -> None:
     assert _amounts(_sale(shipping=0), _about("Order Refunded", 5))["refunded"] == 4495
     assert _amounts(_sale(shipping=0), _about("Order Refunded", 4, total=10, currency="USD"), _about("Order Refunded", 5))["refunded"] == 4495
+
+
+@pytest.mark.parametrize(
+    ("given_back", "net"),
+    [(0, 3900), (10, 2900), (39, 0), (40, 0), (44.95, 0), (50, -505)],
+    ids=["nothing", "some goods", "all goods", "some shipping too", "all of it", "more than all"],
+)
+def test_what_is_given_back_is_first_goods_then_tax_and_shipping(given_back: float, net: int) -> None:
+    refund = _about("Order Refunded", 5, refund_id="r", total=given_back, currency="USD")
+    for sale in (_sale(), _sale(shipping=4, tax=1.95)):
+        (balance,) = balances_of(_order(sale, refund))
+        assert balance.net == net
+        assert balance.net == balance.gross - balance.discount - balance.tax - balance.shipping - balance.refunded + balance.returned
+
+
+def test_shipping_that_one_order_gave_back_is_not_taken_from_another() -> None:
+    world = World()
+    other = track("Order Completed", user_id="1", properties={**SALE, "order_id": "other"}, timestamp=later(9))
+    world.take(_sale(), _about("Order Refunded", 5, refund_id="r", total=44.95, currency="USD"), other)
+    (balance,) = lifetime_of(world.the("user", "1")).balances
+    assert (balance.gross, balance.shipping, balance.returned, balance.net) == (8990, 1190, 595, 3900)
+
+
+def _told(event: Track) -> Track:
+    return msgspec.structs.replace(event, context={"payments": "told"})
+
+
+def test_an_order_whose_source_tells_payments_comes_to_what_came_in_in_any_order() -> None:
+    sale, cancelled = _told(_sale(discount=2)), _told(_about("Order Cancelled", 9, **SALE))
+    hold = _about("Payment Voided", 8, transaction_id="8", parent_transaction_id="6", amount=44.95, currency="USD")
+    paid = [_about("Payment Received", number, transaction_id=str(number), amount=amount, currency="USD") for number, amount in ((2, 40), (3, 4.95))]
+    never = _order(sale, hold, cancelled)
+    assert (never.sold_at, balances_of(never), never.state) == (None, (), "cancelled")
+    for events in permutations([sale, *paid]):
+        world = World()
+        world.take_each(*events)
+        (balance,) = lifetime_of(world.the("user", "1")).balances
+        assert (balance.gross, balance.discount, balance.total, balance.net) == (4695, 200, 4495, 3900)
+    (partly,) = balances_of(_order(sale, paid[0]))
+    assert (partly.total, partly.net) == (4000, 3405)
+    (voided,) = balances_of(_order(sale, paid[0], _about("Payment Voided", 8, transaction_id="8", parent_transaction_id="2", amount=40, currency="USD")))
+    assert (voided.total, voided.voided, voided.net) == (4000, 4000, 0), "a sale that was voided was one"
+    assert _amounts(_sale()) == {"gross": 4495, "net": 3900}, "of a shop that tells no payments, what it says"
 
 
 def test_a_web_shops_order_is_read_by_revenue_or_subtotal_where_it_has_no_total() -> None:

@@ -177,7 +177,7 @@ def _purchases(described: Mapping[str, Any]) -> Iterable[Table | Text]:
         )
         yield plain(f"lead since {_brief(described['lead_at'])}, customer since {_brief(described['customer_at'])}, {described['sales']} sales")
     if described["lifetime"]:
-        names = ("gross", "discount", "tax", "shipping", "refunded", "charged_back", "voided", "net")
+        names = ("gross", "discount", "tax", "shipping", "refunded", "charged_back", "voided", "returned", "net")
         rows_of_money = [tuple(_text(balance[name]) for name in names) for balance in described["lifetime"]]
         yield _titled("revenue", tuple(name.replace("_", " ") for name in names), rows_of_money)
 

@@ -157,7 +157,7 @@ def _tag(name: str, tag: Tag) -> dict[str, Any]:
 
 
 _BILL = ("gross", "discount", "tax", "shipping", "total")
-_BALANCE = (*_BILL, "received", "voided", "refunded", "charged_back", "net")
+_BALANCE = (*_BILL, "received", "voided", "refunded", "charged_back", "returned", "net")
 
 
 def _balance(balance: Balance) -> dict[str, Any]:

@@ -1,13 +1,14 @@
 """What a contact's orders come to, worked out when it is read: money by currency, the dates that reports start from, products and campaigns seen.
 
-Net = gross - discount - tax - shipping - refunded - charged back - voided, each kept apart, so that a report may add up others. Gross is what was sold before
-the discount, tax and shipping included. Amounts of different currencies are never added.
+Net = gross - discount - tax - shipping - refunded - charged back - voided + returned, each kept apart, so that a report may add up others. Gross is what was
+sold before the discount, tax and shipping included. What is given back of an order is first its goods, then its tax and shipping: these are `returned`, so that
+they are not taken off twice, and an order that is given back whole comes to nothing. Amounts of different currencies are never added.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 from tributary.contacts.joining import earliest
 from tributary.contacts.orders import Amounts, Items, Order
@@ -32,6 +33,8 @@ class Balance:
     refunded: int = 0
     charged_back: int = 0
     """Less what was reversed."""
+    returned: int = 0
+    """Of tax and shipping: what was not kept, and so is within what was given back."""
 
     @property
     def total(self) -> int:
@@ -39,7 +42,7 @@ class Balance:
 
     @property
     def net(self) -> int:
-        return self.total - self.tax - self.shipping - self.refunded - self.charged_back - self.voided
+        return self.total - self.tax - self.shipping - self.refunded - self.charged_back - self.voided + self.returned
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,7 +133,7 @@ def balances_of(order: Order, default_currency: str = DEFAULT_CURRENCY) -> tuple
     charged_back = _by_currency(
         (one.amount if one.amount is not None or key not in payments else payments[key].amount for key, one in open_chargebacks.items()), currency
     )
-    sold = [bill] if bill is not None and order.sold_at is not None else []
+    sold = [_paid(order, bill, received)] if bill is not None and order.sold_at is not None else []
     moved = (
         Balance(
             currency=code,
@@ -141,7 +144,20 @@ def balances_of(order: Order, default_currency: str = DEFAULT_CURRENCY) -> tuple
         )
         for code in received.keys() | refunded.keys() | charged_back.keys()
     )
-    return _summed([*sold, *moved])
+    return tuple(_with_returned(balance) for balance in _summed([*sold, *moved]))
+
+
+def _paid(order: Order, bill: Balance, received: dict[str, int]) -> Balance:
+    """What of the bill counts: where the source tells payments, as much as came in."""
+    if not order.paid_apart or bill.currency not in received:
+        return bill
+    return replace(bill, gross=received[bill.currency] + bill.discount)
+
+
+def _with_returned(balance: Balance) -> Balance:
+    """Of one order. What is kept of it is tax and shipping first."""
+    kept = balance.total - balance.refunded - balance.charged_back - balance.voided
+    return replace(balance, returned=max(balance.tax + balance.shipping - max(kept, 0), 0))
 
 
 def unit_price(items: Items, price: int, currency: str) -> int:

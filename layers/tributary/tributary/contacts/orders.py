@@ -151,6 +151,8 @@ class Order(_Part, frozen=True, kw_only=True):
     """When its checkout was first started."""
     completed: int | None = None
     """When it was first completed."""
+    paid_apart: bool = False
+    """Its source tells each payment: it comes to what came in, and without a payment it is no sale."""
     header: Header = Header()
     payments: Keyed[Payment] = Keyed()
     """By transaction id."""
@@ -186,8 +188,10 @@ class Order(_Part, frozen=True, kw_only=True):
 
     @property
     def sold_at(self) -> int | None:
-        """When it became a sale: first completed or, where nobody says so, first paid. None for a lead or a declined order. A sale that is cancelled or
-        refunded later was one all the same."""
+        """When it became a sale: first completed or, where nobody says so, first paid. None for a lead or a declined order, and for one whose source tells
+        payments and told none. A sale that is cancelled, voided or refunded later was one all the same."""
+        if self.paid_apart and not any(payment.received for payment in self.payments.kept.values()):
+            return None
         return self.completed if self.completed is not None else earliest(*(payment.version[0] for payment in self.received.values()))
 
     @property
@@ -211,6 +215,7 @@ def order_of(event: Event) -> Order | None:
         order_id=order_id,
         started=version[0] if state == STARTED else None,
         completed=version[0] if state == COMPLETED else None,
+        paid_apart=event.context.get("payments") == "told",
         header=_header(said, version) if event.event in _TELL_THE_HEADER else Header(),
         history=() if state is None else ((version, state),),
         **_money(event.event, said, version),
@@ -224,6 +229,7 @@ def joined(one: Order, other: Order) -> Order:
         order_id=one.order_id,
         started=earliest(one.started, other.started),
         completed=earliest(one.completed, other.completed),
+        paid_apart=one.paid_apart or other.paid_apart,
         header=fields_joined(one.header, other.header),
         payments=keyed_joined(one.payments, other.payments, MAX_PAYMENTS, later),
         refunds=keyed_joined(one.refunds, other.refunds, MAX_PAYMENTS, later),

@@ -241,6 +241,8 @@ class _Common:
         self._owner = None if customer is None or not is_usable(customer) else f"konnektive#{record.reading.connection}#{customer}"
         self._user_id = _user_id(row, settings.user_id, customer)
         self._context = _context(row)
+        if record.place.kind is Kind.ORDER:
+            self._context |= {"payments": "told"}
 
     def event(self, one: Happened, position: int) -> Event:
         record = self._record
