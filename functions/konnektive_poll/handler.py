@@ -18,7 +18,7 @@ from tributary.adapters.http import HttpVendor
 from tributary.adapters.notices import SnsNotices
 from tributary.adapters.poison import DynamoPoisonRecords
 from tributary.adapters.queues import SqsQueue
-from tributary.adapters.secrets import SsmSecrets
+from tributary.adapters.secrets import SsmSecrets, digest_key
 from tributary.adapters.sync_store import DynamoCatalogue, DynamoRecordStates, DynamoSyncStore
 from tributary.adapters.visibility import SqsVisibility
 from tributary.clock import SystemClock
@@ -36,13 +36,15 @@ def receiver() -> Receiver:
     """Built on the first task, kept while this sandbox lives."""
     env = KonnektivePollEnv.read(os.environ)
     clock = SystemClock.from_environment(os.environ)
+    secrets = SsmSecrets(aws.ssm, env.secrets_prefix)
     poll = Poll(
         vendor=HttpVendor(largest_answer=LARGEST_ANSWER),
         connections=DynamoConnections(aws.dynamodb, env.config_table, seconds=0),
-        secrets=SsmSecrets(aws.ssm, env.secrets_prefix),
+        secrets=secrets,
         store=DynamoSyncStore(aws.dynamodb, env.config_table),
         states=DynamoRecordStates(aws.dynamodb, env.config_table),
         catalogue=DynamoCatalogue(aws.dynamodb, env.config_table),
+        key=lambda: digest_key(secrets),
         ingest=SqsQueue(aws.sqs, env.ingest_queue_url),
         tasks=SqsQueue(aws.sqs, env.sync_queue_url),
         notices=SnsNotices(aws.sns, env.notice_topic),

@@ -110,6 +110,7 @@ def main(url: str, day: str) -> dict[str, Any]:
         store=store,
         states=store,
         catalogue=MemoryCatalogue(),
+        key=lambda: b"digest key",
         ingest=ingest,
         tasks=tasks,
         notices=store,

@@ -224,6 +224,7 @@ class Account:
             store=on("store", self.store),
             states=on("states", self.states),
             catalogue=on("catalogue", self.catalogue),
+            key=lambda: b"digest key",
             ingest=on("ingest", self.ingest),
             tasks=on("tasks", self.tasks),
             notices=on("notices", self.notices),

@@ -215,6 +215,7 @@ class SyncBench:
             store=cast("Any", _Trapped(self.store, "store", self.trap)),
             states=cast("Any", _Trapped(self.states, "states", self.trap)),
             catalogue=cast("Any", _Trapped(self.catalogue, "catalogue", self.trap)),
+            key=lambda: b"digest key",
             ingest=cast("Any", _Trapped(self.ingest, "ingest", self.trap)),
             tasks=cast("Any", _Trapped(self.tasks, "tasks", self.trap)),
             notices=cast("Any", _Trapped(self.notices, "notices", self.trap)),

@@ -55,7 +55,7 @@ def test_what_is_not_read_is_not_tried() -> None:
     [
         ({"login": False}, "loginId", "check loginId and password"),
         ({"address": "203.0.113.9"}, "loginId", "(203.0.113.9) in: enter it in the API user's IP Whitelist, or the keyword AWS"),
-        ({"refused": ["order/query", "transactions/summary"]}, "streams", "may not use order/query, transactions/summary: tick them"),
+        ({"refused": ["order/query", "transactions/summary"]}, "streams", "may not use order/query, transactions/summary: tick that"),
     ],
 )
 def test_what_is_wrong_is_said_in_words_with_its_field(permissions: dict[str, Any], field: str, says: str) -> None:

@@ -70,6 +70,7 @@ def test_a_store_that_fails_before_a_task_has_begun_hands_the_task_back_soon(met
         store=broken,  # type: ignore[arg-type]
         states=MemoryRecordStates(),
         catalogue=MemoryCatalogue(),
+        key=lambda: b"digest key",
         ingest=MemoryQueue(),
         tasks=MemoryQueue(),
         notices=MemoryNotices(),

@@ -47,4 +47,8 @@ class SsmSecrets:
 
 def digests_from(secrets: SsmSecrets) -> Digests:
     """The stack's keyed digests. The key is base64 text of 32 random bytes, made once by `tributary.cli init`."""
-    return Digests(base64.b64decode(secrets.get(DIGEST_KEY_NAME)))
+    return Digests(digest_key(secrets))
+
+
+def digest_key(secrets: SsmSecrets) -> bytes:
+    return base64.b64decode(secrets.get(DIGEST_KEY_NAME))

@@ -70,6 +70,7 @@ class Poll:
     store: SyncStore
     states: RecordStates
     catalogue: Catalogue
+    key: Callable[[], bytes]
     ingest: MessageQueue
     tasks: MessageQueue
     notices: Notices
@@ -307,7 +308,7 @@ class _Account:
         return (self._poll.clock.now() - began).total_seconds() >= seconds or self._remaining() < CLOSING_SECONDS
 
     def _reading(self) -> Reading:
-        return Reading(self.connection.id, self.settings, self._poll.clock.now(), self.connection.created_at, self.told_since)
+        return Reading(self.connection.id, self.settings, self._poll.clock.now(), self.connection.created_at, self.told_since, self._poll.key())
 
 
 def account_settings(connection: Connection, secrets: Secrets, *, fresh: bool = False) -> KonnektiveSettings:

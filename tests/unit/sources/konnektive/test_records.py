@@ -330,3 +330,9 @@ def test_what_happened_before_the_account_was_connected_is_history_and_what_came
     change = change_of(Kind.ORDER, row | dates, None, connected)
     assert change is not None
     assert [(event.event, event.origin) for event in change.events if isinstance(event, Track)] == [("Order Completed", "history"), ("Order Cancelled", "live")]
+
+
+def test_a_state_says_nothing_that_a_guess_could_confirm_without_the_stacks_key() -> None:
+    states = [_change(Kind.CUSTOMER, _ROWS[Kind.CUSTOMER], None, replace(_READING, key=key)) for key in (b"", b"one", b"another")]
+    assert len({change.state.digest for change in states if change is not None}) == 3
+    assert len({change.events[0].message_id for change in states if change is not None}) == 3

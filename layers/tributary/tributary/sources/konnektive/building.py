@@ -77,6 +77,8 @@ class Reading:
     """When the account was connected: what happened before is history, however it comes to be read, and does not pretend to be live."""
     told_since: datetime | None = None
     """Since when an earlier run, which broke off, may have told events without keeping the states; None: there was none."""
+    key: bytes = b""
+    """Of the stack's keyed digests: a customer's state is a digest of who they are."""
 
 
 @dataclass(frozen=True)
@@ -188,8 +190,9 @@ class Record:
         return read.number_of(read.minor(self.row if row is None else row, name, self.currency), self.currency)
 
 
-def digest_of(says: Any) -> str:
-    return hashlib.blake2b(msgspec.json.encode(says), digest_size=16).hexdigest()
+def digest_of(says: Any, key: bytes = b"") -> str:
+    """`key`: where `says` holds what is somebody's, so that nobody can confirm a guess by the digest."""
+    return hashlib.blake2b(msgspec.json.encode(says), digest_size=16, key=key[:64]).hexdigest()
 
 
 def events_of(record: Record, happened: Sequence[Happened]) -> list[Event]:
@@ -266,7 +269,7 @@ class _Common:
 
 def _event_id(record: Record, one: Happened) -> str:
     place = record.place
-    meaning = one.slug if one.says is None else f"{one.slug}-{digest_of(one.says)[:8]}:{record.counter}"
+    meaning = one.slug if one.says is None else f"{one.slug}-{digest_of(one.says, record.reading.key)[:8]}:{record.counter}"
     whole = f"konnektive:{record.reading.connection}:{place.kind}:{place.id}:{meaning}"
     if len(whole) <= MAX_EVENT_ID:
         return whole

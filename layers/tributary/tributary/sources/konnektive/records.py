@@ -63,7 +63,7 @@ def change_of(kind: Kind, row: read.Row, before: RecordState | None, reading: Re
         return None
     behaviour = _BEHAVIOURS[kind]
     meaning = behaviour.meaning(record)
-    digest = digest_of(meaning.says)
+    digest = digest_of(meaning.says, reading.key)
     if before is not None and before.digest == digest:
         return None
     facts = meaning.facts if record.updated_text is None else {**meaning.facts, "updated": record.updated_text}
