@@ -76,7 +76,10 @@ class Konnektive:
             answer = self.vendor.send(request, timeout=timeout)
         except AnswerTooLarge as error:
             raise VendorUnavailable(f"Konnektive answered {endpoint} with more than {LARGEST_ANSWER} bytes") from error
-        return read(answer, endpoint, now=self.now(), secrets=(self.settings.password, self.settings.login_id))
+        page = read(answer, endpoint, now=self.now(), secrets=(self.settings.password, self.settings.login_id))
+        if number == 1 and not page.rows and page.total:
+            raise VendorUnavailable(f"Konnektive answered {endpoint} with no rows beside a total of {page.total}")
+        return page
 
 
 def read(answer: VendorAnswer, endpoint: str, *, now: datetime, secrets: tuple[str, ...] = ()) -> Page:
@@ -125,10 +128,11 @@ def _page(message: Any, endpoint: str) -> Page:
     if isinstance(message, list):
         return Page(rows=_rows(message, endpoint))
     if not isinstance(message, dict):
-        return Page(rows=[], total=0)
-    data = message.get("data")
-    rows = _rows(data if data is not None else [], endpoint)
-    return Page(rows=rows, total=_number(message.get("totalResults")), per_page=_number(message.get("resultsPerPage")) or ROWS_A_PAGE)
+        raise NotTheApi(f"Konnektive answered {endpoint} with a success that has no rows and no count")
+    data, total = message.get("data"), _number(message.get("totalResults"))
+    if data is None and total is None:
+        raise VendorUnavailable(f"Konnektive answered {endpoint} with a success that has no rows and no count")
+    return Page(rows=_rows(data if data is not None else [], endpoint), total=total, per_page=_number(message.get("resultsPerPage")) or ROWS_A_PAGE)
 
 
 def _rows(data: Any, endpoint: str) -> list[dict[str, Any]]:
