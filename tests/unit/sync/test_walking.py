@@ -92,7 +92,6 @@ FAULTS: dict[str, dict[str, Any]] = {
     "503": {"status": 503},
     "an answer after the time-out": {"delay_s": 61},
     "an error that is none of those known": {"body": {"result": "ERROR", "message": "Database deadlock"}},
-    "a success without rows beside a total": {"body": {"result": "SUCCESS", "message": {"totalResults": 450, "resultsPerPage": 200, "page": 1, "data": None}}},
     "a success of words": {"body": {"result": "SUCCESS", "message": "Please try again"}},
     "a success of nothing": {"body": {"result": "SUCCESS", "message": {}}},
     "rows that are none": {"body": {"result": "SUCCESS", "message": {"totalResults": 3, "data": ["a", "b"]}}},
@@ -108,6 +107,14 @@ def test_a_page_that_cannot_be_read_is_asked_for_again_and_never_taken_for_an_em
     assert bench.codes in (["vendor_unavailable", "ok"], ["not_the_api", "ok"])
     assert payments(bench) == 450
     assert bench.status().last_error is not None
+
+
+@pytest.mark.parametrize("data", [{"data": None}, {"data": []}, {}])
+def test_a_first_page_without_rows_beside_a_total_is_no_empty_day(data: dict[str, Any]) -> None:
+    bench = crowded(450)
+    bench.answers({"match": page_of(1), "body": {"result": "SUCCESS", "message": {"totalResults": 450, "resultsPerPage": 200, "page": 1, **data}}})
+    walk(bench)
+    assert payments(bench) == 450
 
 
 def test_an_account_that_wants_us_slower_is_asked_again_when_it_said() -> None:
