@@ -236,6 +236,16 @@ def test_a_window_that_always_fails_is_set_aside_and_told_and_the_others_are_rea
     assert bench.books()["payments"] == truth_of(bench.shop)["payments"], "transactions of that month, and what lies before it, are read"
 
 
+def test_a_window_that_is_short_twice_is_named_as_not_read() -> None:
+    bench = SyncBench()
+    bench.shop_does(crowd={"orders": 450, "day": "2026-09-10", "customers": 5})
+    match = {"path": "/transactions/query/", "params": {"page": "2", "resultsPerPage": "200"}}
+    bench.answers(*[{"match": match, "body": {"result": "ERROR", "message": "No transactions matching those parameters could be found"}}] * 9)
+    bench.backfill()
+    assert bench.history().failed == ["transactions 2026-09-10..2026-09-10"]
+    assert "200 of its 450" in str(bench.status().last_error)
+
+
 def test_a_plan_that_always_fails_is_tried_on_and_told_once() -> None:
     bench = aged()
     bench.answers(*[{"match": {"path": "/order/query/", "params": {"resultsPerPage": "1"}}, "status": 500}] * 60)

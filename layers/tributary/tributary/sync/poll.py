@@ -42,6 +42,8 @@ CLOSING_SECONDS: Final = 30.0
 TRIES_A_WRITE: Final = 5
 TRIES: Final = 8
 """Receives of one task before it is given up for now: a day is walked again by the next poll, a window of the past at the walk's end."""
+BELIEVED_DAYS: Final = 7
+"""A day that every poll found short for so long is what the account cannot count, and holds the cursor no longer."""
 FIRST_DELAY: Final = 15.0
 LONGEST_DELAY: Final = 900.0
 
@@ -115,7 +117,8 @@ class Poll:
                 return self._reconcile(task, account)
 
     def _day(self, task: DayTask, account: _Account) -> Done:
-        over = task.day < days.today(self.clock.now(), account.settings.time_zone)
+        today = days.today(self.clock.now(), account.settings.time_zone)
+        over = task.day < today
         window = Window(task.stream, task.day, task.day, "dateUpdated")
         walked = account.walker(PAGES_SECONDS).walk(window, page=task.page, finished=over and not task.again)
         walked.total = max(walked.total or 0, task.most)
@@ -124,6 +127,14 @@ class Poll:
             self.tasks.send([message_of(following)])
         elif task.page > 1 and over and not task.again and walked.is_short_of(task.met):
             self.tasks.send([message_of(msgspec.structs.replace(task, page=1, met=0, most=0, again=True))])
+        elif over and walked.is_short_of(task.met):
+            text = _short(window, task.met + walked.rows, walked.total)
+            self._tell(task.connection, text)
+            if (today - task.day).days > BELIEVED_DAYS:
+                self._move(task)
+            else:
+                self._close(task)
+            return Done(code="short", text=text, counts=_counts(walked, account))
         else:
             self._move(task)
         return Done(counts=_counts(walked, account))
@@ -138,6 +149,11 @@ class Poll:
             return msgspec.structs.replace(live, cursors=cursors, finished_at=_finished_at(live, task))
 
         self._change_live(task.connection, moved)
+
+    def _tell(self, connection: str, error: str) -> None:
+        """Keep what went wrong where a person sees it."""
+        status = self.store.status(connection)
+        self.store.put_status(connection, msgspec.structs.replace(status, last_error=error, last_error_at=self.clock.now()))
 
     def _close(self, task: SyncTask) -> None:
         """A poll whose last task comes to nothing is over all the same: the next one begins where it did."""
@@ -222,6 +238,8 @@ class Poll:
             failed=list(dict.fromkeys([*kept.failed, str(window) if window is not None else "the plan"])),
             position=kept.position + (window is not None),
             page=1,
+            met=0,
+            most=0,
             step=kept.step + 1,
             touched_at=self.clock.now(),
         )
@@ -244,8 +262,7 @@ class Poll:
         text = str(error) if isinstance(error, RetryError) else place_of(error)
         asked = error.retry_after if isinstance(error, RetryError) else None
         try:
-            status = self.store.status(task.connection)
-            self.store.put_status(task.connection, msgspec.structs.replace(status, last_error=text, last_error_at=self.clock.now()))
+            self._tell(task.connection, text)
             if receives >= TRIES and not isinstance(error, VendorThrottled | StoreUnavailable | WriteConflict):
                 self._give_up(task)
                 return Done(code=f"{code}_given_up", text=text)
@@ -362,11 +379,17 @@ class _Progress:
             return True
         if window.stream not in self._account.streams:
             # Left out of the connection since the walk began.
-            self._keep(position=self._history.position + 1, page=1)
+            self._keep(position=self._history.position + 1, page=1, met=0, most=0)
             return False
         today = days.today(self._poll.clock.now(), self._account.settings.time_zone)
         walked = walker.walk(window, page=self._history.page, finished=window.last < today)
+        walked.total = max(walked.total or 0, self._history.most)
         is_whole = walked.next_page is None
+        met = self._history.met + walked.rows
+        failed = self._history.failed
+        if window.last < today and walked.is_short_of(self._history.met):
+            self._poll._tell(self._account.connection.id, _short(window, met, walked.total))
+            failed = list(dict.fromkeys([*failed, str(window)]))
         before = self._history.counted.get(window.stream, Counted())
         after = msgspec.structs.replace(
             before,
@@ -375,7 +398,14 @@ class _Progress:
             events=before.events + walked.events,
             unreadable=before.unreadable + walked.unreadable,
         )
-        self._keep(position=self._history.position + is_whole, page=walked.next_page or 1, counted={**self._history.counted, window.stream: after})
+        self._keep(
+            position=self._history.position + is_whole,
+            page=walked.next_page or 1,
+            met=0 if is_whole else met,
+            most=0 if is_whole else walked.total,
+            counted={**self._history.counted, window.stream: after},
+            failed=failed,
+        )
         self.counts.update(rows=walked.rows, events=walked.events, unreadable=walked.unreadable, windows=1)
         return False
 
@@ -437,6 +467,10 @@ def _asked_of(task: HintTask) -> Sequence[tuple[Stream, dict[str, str]]]:
     if not asked or (task.order_id is None and task.customer_id is not None):
         asked += [(stream, {"customerId": task.customer_id or ""}) for stream in (Stream.ORDERS, Stream.TRANSACTIONS, Stream.PURCHASES)]
     return asked
+
+
+def _short(window: Window, met: int, total: int | None) -> str:
+    return f"{window} gave {met} of its {total} records, twice"
 
 
 def _finished_at(live: Live, task: DayTask) -> datetime | None:

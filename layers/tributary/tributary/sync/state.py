@@ -96,9 +96,13 @@ class History(_Row, frozen=True, kw_only=True):
     position: int = 0
     """Windows that are done, in the order of `history.windows`."""
     page: int = 1
-    """Where the next window goes on; more than 1 in a day that took longer than a task."""
+    """Where the next window goes on; more than 1 in a day that took longer than a task;"""
+    met: int = 0
+    """how many rows its pages before that gave,"""
+    most: int = 0
+    """and how many the account said there were."""
     failed: list[str] = []
-    """Windows that were given up, as `orders 2024-03-09..2024-03-09`."""
+    """Windows that were given up, or gave too few rows twice, as `orders 2024-03-09..2024-03-09`."""
     counted: dict[str, Counted] = {}
     calls: int = 0
     busy_seconds: float = 0.0
