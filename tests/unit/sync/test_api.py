@@ -92,6 +92,7 @@ def test_a_refusal_says_in_words_what_a_person_has_to_do(words: Any, problem: st
         (answer({"result": "SUCCESS", "message": {"data": [1, 2]}}), VendorUnavailable),
         (answer(b"", 503), VendorUnavailable),
         (answer(b"", 404), VendorUnavailable),
+        (answer(b"", 408), VendorUnavailable),
         (answer(b"", 302), VendorUnavailable),
         (answer(b"", 429), VendorThrottled),
         (answer(b"", 403), SourceRefused),

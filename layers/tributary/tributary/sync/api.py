@@ -27,6 +27,8 @@ SECONDS_BETWEEN_CALLS: Final = 0.25
 """One call at a time, and no faster: the API's limit is not documented."""
 LONGEST_ANSWER_SECONDS: Final = 60.0
 """A day of transactions has been seen to take half of that."""
+LONGEST_COUNT_SECONDS: Final = 120.0
+"""A count over many years reads more than a page does."""
 LARGEST_ANSWER: Final = 8 * 1024 * 1024
 """Two hundred orders with all that belongs to them are one or two megabytes."""
 _SHOWN: Final = 160
@@ -84,7 +86,7 @@ class Konnektive:
 
 def read(answer: VendorAnswer, endpoint: str, *, now: datetime, secrets: tuple[str, ...] = ()) -> Page:
     """What an answer means. `secrets`: words that an error's text must not repeat."""
-    if answer.status in {408, 429}:
+    if answer.status == 429:
         raise VendorThrottled(f"Konnektive answered {endpoint} with {answer.status}", retry_after=retry_after(answer.headers, now=now))
     if answer.status in {401, 403}:
         raise SourceRefused(f"Konnektive answered {endpoint} with {answer.status}: the login is wrong or the API user may not use it", problem="login")

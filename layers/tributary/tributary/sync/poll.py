@@ -364,7 +364,8 @@ class _Progress:
         asked = history.ask_on(self._account.api, stream, kept.asked, first=first, last=kept.last_day, by=by, enough=self._enough)
         if history.is_asked(asked, first=first):
             planned = {**kept.months, stream: asked.months}
-            self._keep(months=planned, asked=None, counted=history.counted_of(planned))
+            lost = [f"{asked.missing} {stream} that are in no month"] if asked.missing > 0 else []
+            self._keep(months=planned, asked=None, counted=history.counted_of(planned), failed=[*kept.failed, *lost])
         else:
             self._keep(asked=asked)
         return False

@@ -50,10 +50,16 @@ class Asked(_Row, frozen=True, kw_only=True):
     """How far the plan of one stream is: an account of many years is asked for its months in more than one task."""
 
     left: int
-    """Rows that no month below has;"""
+    """Rows that no month below has; 0: what is left is to be asked for;"""
     until: date
     """they are in months up to this day."""
     months: list[Month] = []
+    missing: int = 0
+    """Rows that the account counted as a whole, and that no month had."""
+    by_years: bool = False
+    """It is too slow to count all years at once."""
+    again: bool = False
+    """Asked once more, as rows were missing."""
 
 
 class Counted(_Row, frozen=True, kw_only=True):
