@@ -204,7 +204,9 @@ def test_a_restart_in_the_middle_begins_again_and_the_walk_before_it_ends() -> N
     bench.run(360)
     bench.syncs.restart(ACCOUNT, None)
     bench.live_for(6 * 3_600)
-    assert (bench.history().generation, bench.history().reason) == (2, "restart")
+    assert (bench.history().generation, bench.history().reason) == (2, "initial")
+    assert bench.names()["Initial Sync Completed"] == 1
+    assert bench.names()["Sync Completed"] == 0
     assert bench.history().finished_at is not None
     assert bench.books() == truth_of(bench.shop)
 
@@ -234,6 +236,47 @@ def test_a_window_that_always_fails_is_set_aside_and_told_and_the_others_are_rea
     assert bench.sync().failed_windows == history.failed
     assert "not read: orders 2026-10-01..2026-10-31" in bench.notices.told[0][1]
     assert bench.books()["payments"] == truth_of(bench.shop)["payments"], "transactions of that month, and what lies before it, are read"
+
+
+def failing(times: int, **fault: Any) -> SyncBench:
+    """An account whose second page of one day fails so often."""
+    bench = SyncBench()
+    bench.shop_does(crowd={"orders": 450, "day": "2026-09-10", "customers": 5})
+    bench.answers(*[{"match": {"path": "/transactions/query/", "params": {"page": "2", "resultsPerPage": "200"}}, **(fault or {"status": 500})}] * times)
+    bench.backfill()
+    return bench
+
+
+@pytest.mark.parametrize(
+    ("times", "fault"), [(24, {}), (2, {"body": {"result": "ERROR", "message": "No transactions matching those parameters could be found"}})]
+)
+def test_a_window_that_was_set_aside_is_read_once_more_at_the_walks_end(times: int, fault: dict[str, Any]) -> None:
+    bench = failing(times, **fault)
+    assert bench.books() == truth_of(bench.shop)
+    assert bench.history().failed == []
+    assert "not read" not in bench.notices.told[0][1]
+    progress = {one.stream: one for one in bench.sync().streams}["transactions"]
+    assert (progress.records, progress.days) == (progress.all_records, progress.all_days)
+
+
+def test_a_window_that_was_not_read_is_named_until_a_restart_reads_it() -> None:
+    bench = failing(48)
+    named = ["transactions 2026-09-10..2026-09-10"]
+    assert bench.sync().failed_windows == named
+    bench.clock.advance(20 * 86_400)
+    for _ in range(2):
+        bench.clock.advance(8 * 86_400)
+        bench.tick()
+        bench.run()
+        assert bench.history().reason == "recheck"
+        assert bench.sync().failed_windows == named
+    bench.syncs.restart(ACCOUNT, date(2026, 10, 1))
+    bench.run()
+    assert bench.sync().failed_windows == named, "it lies before what was read"
+    bench.syncs.restart(ACCOUNT, date(2026, 9, 1))
+    bench.run()
+    assert bench.sync().failed_windows == []
+    assert bench.books() == truth_of(bench.shop)
 
 
 def test_a_window_that_is_short_twice_is_named_as_not_read() -> None:
@@ -321,12 +364,12 @@ def test_a_count_may_take_two_minutes() -> None:
 
 def test_a_plan_that_always_fails_is_tried_on_and_told_once() -> None:
     bench = aged()
-    bench.answers(*[{"match": {"path": "/order/query/", "params": {"resultsPerPage": "1"}}, "status": 500}] * 60)
-    bench.live_for(8 * 3_600)
+    bench.answers(*[{"match": {"path": "/order/query/", "params": {"resultsPerPage": "1"}}, "status": 500}] * 120)
+    bench.live_for(3 * 3_600)
     assert bench.history().failed == ["the plan"]
-    bench.answers()
-    bench.live_for(6 * 3_600)
+    bench.live_for(12 * 3_600)
     assert bench.books() == truth_of(bench.shop)
+    assert bench.history().failed == [], "it was made in the end"
 
 
 def test_a_walk_whose_task_was_lost_is_woken_once_after_half_an_hour() -> None:

@@ -66,7 +66,7 @@ def is_planned(history: History) -> bool:
 
 
 def windows(history: History) -> Iterator[Window]:
-    """What there is to walk, always in the same order: month by month, newest first, and in each month the streams in theirs."""
+    """What there is to walk, always in the same order: month by month, newest first, and in each month the streams in theirs; then what failed, once more."""
     by = RECHECK_BY if history.reason == "recheck" else BY
     plan = {Stream(stream): history.months.get(stream, []) for stream in history.streams}
     lasts = sorted({month.last for months in plan.values() for month in months}, reverse=True)
@@ -75,6 +75,26 @@ def windows(history: History) -> Iterator[Window]:
             for month in months:
                 if month.last == last:
                     yield from _of_month(stream, month, by)
+    for text in history.again or ():
+        window = Window.of(text, by)
+        if window is not None:
+            yield window
+
+
+def left_unread(before: History | None, *, reason: str, first: date | None) -> list[str]:
+    """What the walks up to now could not read, and one that begins on `first` does not read either: it is named until one does."""
+    if before is None:
+        return []
+    same = before.reason == reason or reason != "recheck"
+    kept = [text for text in before.failed if not (same and _reaches(text, first))]
+    kept += [text for text in before.unread if reason == "recheck" or not _reaches(text, first)]
+    return list(dict.fromkeys(kept))
+
+
+def _reaches(text: str, first: date | None) -> bool:
+    """Whether a walk from that day on reads the window anew."""
+    window = Window.of(text, BY)
+    return first is None or (window is not None and window.first >= first)
 
 
 def counted_of(months: Mapping[str, Sequence[Month]]) -> dict[str, Counted]:

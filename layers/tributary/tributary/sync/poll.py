@@ -44,6 +44,7 @@ TRIES: Final = 8
 """Receives of one task before it is given up for now: a day is walked again by the next poll, a window of the past at the walk's end."""
 BELIEVED_DAYS: Final = 7
 """A day that every poll found short for so long is what the account cannot count, and holds the cursor no longer."""
+_THE_PLAN: Final = "the plan"
 FIRST_DELAY: Final = 15.0
 LONGEST_DELAY: Final = 900.0
 
@@ -228,14 +229,14 @@ class Poll:
         return Done(counts=progress.counts)
 
     def _give_up_window(self, task: HistoryTask) -> None:
-        """Set the window aside that fails again and again, so that the walk gets on."""
+        """Set the window aside that fails again and again, so that the walk gets on; it comes once more at its end."""
         kept, revision = self.store.history(task.connection)
         if kept is None or kept.generation != task.generation or kept.step != task.step:
             return
         window = _nth(history.windows(kept), kept.position) if history.is_planned(kept) else None
         later = msgspec.structs.replace(
             kept,
-            failed=list(dict.fromkeys([*kept.failed, str(window) if window is not None else "the plan"])),
+            failed=list(dict.fromkeys([*kept.failed, str(window) if window is not None else _THE_PLAN])),
             position=kept.position + (window is not None),
             page=1,
             met=0,
@@ -365,7 +366,8 @@ class _Progress:
         if history.is_asked(asked, first=first):
             planned = {**kept.months, stream: asked.months}
             lost = [f"{asked.missing} {stream} that are in no month"] if asked.missing > 0 else []
-            self._keep(months=planned, asked=None, counted=history.counted_of(planned), failed=[*kept.failed, *lost])
+            failed = [text for text in kept.failed if text != _THE_PLAN]
+            self._keep(months=planned, asked=None, counted=history.counted_of(planned), failed=[*failed, *lost])
         else:
             self._keep(asked=asked)
         return False
@@ -376,6 +378,11 @@ class _Progress:
     def _walk(self, walker: Walker) -> bool:
         """Walk one window; True: there is none left."""
         window = _nth(history.windows(self._history), self._history.position)
+        if window is None and self._history.again is None:
+            # What failed in the middle may not fail at the end.
+            again = [text for text in self._history.failed if Window.of(text, history.BY) is not None]
+            self._keep(again=again, failed=[text for text in self._history.failed if text not in again])
+            return False
         if window is None:
             return True
         if window.stream not in self._account.streams:
@@ -388,14 +395,16 @@ class _Progress:
         is_whole = walked.next_page is None
         met = self._history.met + walked.rows
         failed = self._history.failed
-        if window.last < today and walked.is_short_of(self._history.met):
+        short = window.last < today and walked.is_short_of(self._history.met)
+        if short:
             self._poll._tell(self._account.connection.id, _short(window, met, walked.total))
             failed = list(dict.fromkeys([*failed, str(window)]))
         before = self._history.counted.get(window.stream, Counted())
         after = msgspec.structs.replace(
             before,
-            days=before.days + (window.days if is_whole else 0),
-            rows=before.rows + walked.rows,
+            days=before.days + (window.days if is_whole and not short else 0),
+            # What is short comes again, and is counted then.
+            rows=before.rows - self._history.met if short else before.rows + walked.rows,
             events=before.events + walked.events,
             unreadable=before.unreadable + walked.unreadable,
         )
@@ -416,7 +425,9 @@ class _Progress:
         if kept.reason != "recheck":
             counts = {stream: counted.rows for stream, counted in kept.counted.items()}
             self._poll.ingest.send([OutMessage(body=self._completed(counts))])
-            lines = [f"{stream}: {rows} records" for stream, rows in counts.items()] + [f"not read: {window}" for window in kept.failed]
+            lines = [f"{stream}: {rows} records" for stream, rows in counts.items()] + [
+                f"not read: {window}" for window in dict.fromkeys([*kept.failed, *kept.unread])
+            ]
             label = self._account.connection.label
             self._poll.notices.tell(
                 f"The first sync of {label} is complete" if kept.reason == "initial" else f"The sync of {label} is complete", "\n".join(lines)

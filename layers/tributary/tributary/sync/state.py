@@ -109,6 +109,10 @@ class History(_Row, frozen=True, kw_only=True):
     """and how many the account said there were."""
     failed: list[str] = []
     """Windows that were given up, or gave too few rows twice, as `orders 2024-03-09..2024-03-09`."""
+    again: list[str] | None = None
+    """Those of them that are tried once more at the walk's end; None: it has not come to that."""
+    unread: list[str] = []
+    """What earlier walks could not read, and this one does not read either."""
     counted: dict[str, Counted] = {}
     calls: int = 0
     busy_seconds: float = 0.0

@@ -11,6 +11,7 @@ read: its caller says so and comes back to it.
 from __future__ import annotations
 
 import hashlib
+import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -35,6 +36,7 @@ TRIES_A_PAGE: Final = 3
 FIRST_PAUSE_SECONDS: Final = 2.0
 _BYTES_A_MESSAGE: Final = 240_000
 """Of events, for the record function to have small bites; SQS takes a megabyte."""
+_WINDOW: Final = re.compile(rf"({'|'.join(KINDS)}) (\d{{4}}-\d\d-\d\d)\.\.(\d{{4}}-\d\d-\d\d)")
 
 Row = dict[str, Any]
 
@@ -53,6 +55,12 @@ class Window:
 
     def __str__(self) -> str:
         return f"{self.stream} {self.first}..{self.last}"
+
+    @classmethod
+    def of(cls, text: str, by: str) -> Window | None:
+        """The window that reads so; None where the text is none."""
+        found = _WINDOW.fullmatch(text)
+        return cls(Stream(found[1]), date.fromisoformat(found[2]), date.fromisoformat(found[3]), by) if found else None
 
 
 @dataclass
