@@ -26,7 +26,7 @@ from tributary.sources.konnektive.records import Kind, Reading
 from tributary.sources.konnektive.settings import KonnektiveSettings, settings_of
 from tributary.sync import days, history, reconcile
 from tributary.sync.api import Konnektive
-from tributary.sync.state import Catalogue, Counted, History, Live, Notices, RecordStates, SyncStore
+from tributary.sync.state import Catalogue, Counted, History, Lease, Live, Notices, RecordStates, SyncStore
 from tributary.sync.streams import ENDPOINTS, KINDS, SUMMARY, Stream
 from tributary.sync.tasks import DayTask, HintTask, HistoryTask, ReconcileTask, ReferenceTask, SyncTask, message_of
 from tributary.sync.walk import Walked, Walker, Window
@@ -41,7 +41,9 @@ CLOSING_SECONDS: Final = 30.0
 """Kept of the function's time for the last page's writes."""
 TRIES_A_WRITE: Final = 5
 TRIES: Final = 8
-"""Receives of one task before it is given up for now: a day is walked again by the next poll, a window of the past at the walk's end."""
+"""Receives of one task that ends in an error before it is given up for now: a day is walked again by the next poll, a window of the past at the walk's end."""
+TRIES_THAT_DIE: Final = 3
+"""And of one that takes its sandbox with it: each costs its account the queue's own time-out."""
 BELIEVED_DAYS: Final = 7
 """A day that every poll found short for so long is what the account cannot count, and holds the cursor no longer."""
 _THE_PLAN: Final = "the plan"
@@ -88,11 +90,16 @@ class Poll:
                 return Done(code="off")
             if self.store.status(task.connection).refused is not None:
                 return Done(code="refused")
-            if not self.store.lease(task.connection, self.owner, self.clock.now(), LEASE_SECONDS):
+            lease = self.store.lease(task.connection, self.owner, self.clock.now(), LEASE_SECONDS)
+            if lease is Lease.HELD:
                 return Done(delay=FIRST_DELAY, code="leased")
         except RetryError as error:
             return Done(delay=FIRST_DELAY, code=error.code, text=str(error))
         try:
+            if lease is Lease.LEFT and receives > TRIES_THAT_DIE:
+                self._tell(task.connection, "a task broke off again and again: out of memory or of time")
+                self._give_up(task)
+                return Done(code="died_given_up")
             return self._run(task, connection, receives, remaining)
         except HaltError as error:
             return self._halt(task, error)

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence, Set
 from datetime import date, datetime
+from enum import StrEnum
 from typing import Any, Protocol
 
 import msgspec
@@ -142,6 +143,14 @@ class Status(_Row, frozen=True, kw_only=True):
     """How many campaigns and products the account had when it was last asked."""
 
 
+class Lease(StrEnum):
+    TAKEN = "taken"
+    HELD = "held"
+    """Another has it."""
+    LEFT = "left"
+    """Taken, from one who never gave it back: whoever it was died."""
+
+
 class SyncStore(Protocol):
     """Rows of `sync#<connection>`. Only the holder of the lease writes `history` and the cursors, but for the commands of a person, which bump a revision."""
 
@@ -159,8 +168,8 @@ class SyncStore(Protocol):
 
     def put_status(self, connection: str, status: Status) -> None: ...
 
-    def lease(self, connection: str, owner: str, now: datetime, seconds: float) -> bool:
-        """Take or renew the lease; False while another holds it."""
+    def lease(self, connection: str, owner: str, now: datetime, seconds: float) -> Lease:
+        """Take or renew the lease."""
 
     def release(self, connection: str, owner: str) -> None: ...
 
