@@ -22,7 +22,7 @@ from tributary.settings import Connection
 from tributary.sources.konnektive.records import Kind, Place, RecordState
 from tributary.sync.api import LARGEST_ANSWER
 from tributary.sync.poll import Poll
-from tributary.sync.state import History, Live, Status
+from tributary.sync.state import History, Lease, Live, Status
 from tributary.sync.streams import Stream
 from tributary.sync.tasks import DayTask, SyncTask, decoder
 
@@ -62,8 +62,8 @@ class Forgetful:
 
     def put_status(self, connection: str, status: Status) -> None: ...
 
-    def lease(self, connection: str, owner: str, now: datetime, seconds: float) -> bool:
-        return True
+    def lease(self, connection: str, owner: str, now: datetime, seconds: float) -> Lease:
+        return Lease.TAKEN
 
     def release(self, connection: str, owner: str) -> None: ...
 

@@ -15,7 +15,7 @@ from tributary.adapters.sync_store import DynamoCatalogue, DynamoRecordStates, D
 from tributary.errors import StoreUnavailable, WriteConflict
 from tributary.sources.konnektive.catalogue import CatalogueEntry
 from tributary.sources.konnektive.records import Kind, Place, RecordState
-from tributary.sync.state import Counted, Difference, History, Live, Month, RecordStates, Status, SyncStore
+from tributary.sync.state import Counted, Difference, History, Lease, Live, Month, RecordStates, Status, SyncStore
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -77,16 +77,16 @@ def test_of_two_who_write_what_both_read_the_second_is_told(store: SyncStore) ->
 
 
 def test_a_lease_has_one_holder_until_it_ends_or_is_released(store: SyncStore) -> None:
-    assert store.lease("con_a", "one", NOON, 60)
-    assert not store.lease("con_a", "two", NOON + timedelta(seconds=59), 60)
-    assert store.lease("con_b", "two", NOON, 60), "another account's is another's"
-    assert store.lease("con_a", "one", NOON + timedelta(seconds=59), 60), "its holder renews it"
-    assert not store.lease("con_a", "two", NOON + timedelta(seconds=100), 60)
+    assert store.lease("con_a", "one", NOON, 60) is Lease.TAKEN
+    assert store.lease("con_a", "two", NOON + timedelta(seconds=59), 60) is Lease.HELD
+    assert store.lease("con_b", "two", NOON, 60) is Lease.TAKEN, "another account's is another's"
+    assert store.lease("con_a", "one", NOON + timedelta(seconds=59), 60) is Lease.TAKEN, "its holder renews it"
+    assert store.lease("con_a", "two", NOON + timedelta(seconds=100), 60) is Lease.HELD
     store.release("con_a", "two")
-    assert not store.lease("con_a", "two", NOON + timedelta(seconds=100), 60), "who does not hold it cannot release it"
+    assert store.lease("con_a", "two", NOON + timedelta(seconds=100), 60) is Lease.HELD, "who does not hold it cannot release it"
     store.release("con_a", "one")
-    assert store.lease("con_a", "two", NOON + timedelta(seconds=100), 60)
-    assert store.lease("con_a", "one", NOON + timedelta(seconds=200), 60), "one that has ended is anybody's"
+    assert store.lease("con_a", "two", NOON + timedelta(seconds=100), 60) is Lease.TAKEN
+    assert store.lease("con_a", "one", NOON + timedelta(seconds=200), 60) is Lease.LEFT, "one that has ended is anybody's"
 
 
 def test_the_states_of_records_come_back_by_place_and_by_day(states: RecordStates) -> None:

@@ -14,7 +14,7 @@ from tributary.errors import StoreUnavailable, VendorUnavailable, WriteConflict
 from tributary.ports import VendorAnswer, VendorRequest
 from tributary.sources.konnektive.catalogue import CatalogueEntry
 from tributary.sources.konnektive.records import Kind, Place, RecordState
-from tributary.sync.state import History, Live, Status
+from tributary.sync.state import History, Lease, Live, Status
 
 
 class MemorySyncStore:
@@ -46,12 +46,12 @@ class MemorySyncStore:
     def put_status(self, connection: str, status: Status) -> None:
         self.statuses[connection] = status
 
-    def lease(self, connection: str, owner: str, now: datetime, seconds: float) -> bool:
+    def lease(self, connection: str, owner: str, now: datetime, seconds: float) -> Lease:
         holder = self.leases.get(connection)
         if holder is not None and holder[0] != owner and holder[1] >= now:
-            return False
+            return Lease.HELD
         self.leases[connection] = (owner, now + timedelta(seconds=seconds))
-        return True
+        return Lease.LEFT if holder is not None and holder[0] != owner else Lease.TAKEN
 
     def release(self, connection: str, owner: str) -> None:
         if self.leases.get(connection, ("", None))[0] == owner:

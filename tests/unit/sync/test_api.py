@@ -35,7 +35,6 @@ def read_it(one: VendorAnswer) -> Page:
         ({"totalResults": 0, "data": []}, 0, 0, 200),
         ({"totalResults": 0, "data": None}, 0, 0, 200),
         ([{"date": "2024-03-09"}], 1, None, 200),
-        ("done", 0, 0, 200),
     ],
 )
 def test_a_success_has_rows_in_one_of_three_forms(message: Any, rows: int, total: int | None, per_page: int) -> None:
@@ -87,9 +86,13 @@ def test_a_refusal_says_in_words_what_a_person_has_to_do(words: Any, problem: st
         (answer(b"\xff\xfe"), VendorUnavailable),
         (answer([]), VendorUnavailable),
         (answer({"result": "SUCCESS", "message": {"data": "text"}}), VendorUnavailable),
+        (answer({"result": "SUCCESS", "message": "Please try again"}), VendorUnavailable),
+        (answer({"result": "SUCCESS", "message": {}}), VendorUnavailable),
+        (answer({"result": "SUCCESS"}), VendorUnavailable),
         (answer({"result": "SUCCESS", "message": {"data": [1, 2]}}), VendorUnavailable),
         (answer(b"", 503), VendorUnavailable),
         (answer(b"", 404), VendorUnavailable),
+        (answer(b"", 408), VendorUnavailable),
         (answer(b"", 302), VendorUnavailable),
         (answer(b"", 429), VendorThrottled),
         (answer(b"<html>Attention Required!</html>", 403), VendorUnavailable),

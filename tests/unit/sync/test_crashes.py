@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from random import Random
+from typing import Any
 
 import pytest
 
 from tests.kit.queue_model import Crash
-from tests.kit.syncing import ACCOUNT, STEPS, SyncBench, truth_of, unlucky
+from tests.kit.syncing import ACCOUNT, START, STEPS, SyncBench, truth_of, unlucky
 from tributary.errors import StoreUnavailable, VendorUnavailable, WriteConflict
 from tributary.events import Track
 from tributary.sync import days
 from tributary.sync.streams import KINDS
+from tributary.sync.tasks import HintTask
 
 ERRORS: dict[str, Callable[[], BaseException]] = {
     "the sandbox dies": Crash,
@@ -181,3 +183,38 @@ def test_after_faults_in_every_stage_the_books_are_the_accounts_own_to_the_cent(
     assert bench.history().failed == []
     assert bench.books() == truth_of(bench.shop)
     assert bench.names()["Initial Sync Completed"] == 1
+
+
+@pytest.mark.parametrize("kind", ["hint", "history"])
+def test_a_task_that_kills_its_sandbox_each_time_is_given_up_and_the_others_run(kind: str) -> None:
+    bench = SyncBench()
+    bench.shop_does(crowd={"orders": 450, "day": "2026-09-10", "customers": 5})
+    vendor = bench.account.vendor
+
+    def kill(_path: str, form: Any) -> None:
+        if form.get("customerId") == ["77"] or (form.get("startDate"), form["resultsPerPage"]) == (["09/10/2026"], ["200"]):
+            bench.trap.dead = True
+            raise Crash
+
+    if kind == "hint":
+        bench.backfill()
+        bench.clock.advance(1_000)
+        bench.send(HintTask(connection=ACCOUNT, customer_id="77", minute=bench.clock.now()))
+    vendor.before = kill
+    bench.tick()
+    planned = bench.clock.now()
+    bench.live_for(24 * 3_600)
+    assert "died_given_up" in bench.codes
+    assert (bench.live().finished_at or START) > planned
+    assert bench.history().finished_at is not None
+    assert bench.live().cursors["orders"] >= START.date()
+    assert bool(bench.history().failed) == (kind == "history")
+
+
+def test_a_task_that_was_handed_back_often_is_not_given_up_for_it() -> None:
+    bench = SyncBench()
+    bench.answers(*[{"status": 429}] * 36)
+    bench.tick()
+    bench.run(4 * 3_600)
+    assert "died_given_up" not in bench.codes
+    assert bench.codes.count("vendor_throttled") == 12

@@ -126,7 +126,7 @@ def test_there_is_one_task_of_the_past_at_a_time() -> None:
 def test_progress_tells_records_rate_and_the_time_that_is_left() -> None:
     bench = aged(customers=120)
     bench.tick()
-    bench.run(300)
+    bench.run(420)
     sync = bench.sync()
     assert sync.state == State.INITIAL
     assert sync.all_records is not None
@@ -204,7 +204,9 @@ def test_a_restart_in_the_middle_begins_again_and_the_walk_before_it_ends() -> N
     bench.run(360)
     bench.syncs.restart(ACCOUNT, None)
     bench.live_for(6 * 3_600)
-    assert (bench.history().generation, bench.history().reason) == (2, "restart")
+    assert (bench.history().generation, bench.history().reason) == (2, "initial")
+    assert bench.names()["Initial Sync Completed"] == 1
+    assert bench.names()["Sync Completed"] == 0
     assert bench.history().finished_at is not None
     assert bench.books() == truth_of(bench.shop)
 
@@ -236,14 +238,138 @@ def test_a_window_that_always_fails_is_set_aside_and_told_and_the_others_are_rea
     assert bench.books()["payments"] == truth_of(bench.shop)["payments"], "transactions of that month, and what lies before it, are read"
 
 
-def test_a_plan_that_always_fails_is_tried_on_and_told_once() -> None:
+def failing(times: int, **fault: Any) -> SyncBench:
+    """An account whose second page of one day fails so often."""
+    bench = SyncBench()
+    bench.shop_does(crowd={"orders": 450, "day": "2026-09-10", "customers": 5})
+    bench.answers(*[{"match": {"path": "/transactions/query/", "params": {"page": "2", "resultsPerPage": "200"}}, **(fault or {"status": 500})}] * times)
+    bench.backfill()
+    return bench
+
+
+@pytest.mark.parametrize(
+    ("times", "fault"), [(24, {}), (2, {"body": {"result": "ERROR", "message": "No transactions matching those parameters could be found"}})]
+)
+def test_a_window_that_was_set_aside_is_read_once_more_at_the_walks_end(times: int, fault: dict[str, Any]) -> None:
+    bench = failing(times, **fault)
+    assert bench.books() == truth_of(bench.shop)
+    assert bench.history().failed == []
+    assert "not read" not in bench.notices.told[0][1]
+    progress = {one.stream: one for one in bench.sync().streams}["transactions"]
+    assert (progress.records, progress.days) == (progress.all_records, progress.all_days)
+
+
+def test_a_window_that_was_not_read_is_named_until_a_restart_reads_it() -> None:
+    bench = failing(48)
+    named = ["transactions 2026-09-10..2026-09-10"]
+    assert bench.sync().failed_windows == named
+    bench.clock.advance(20 * 86_400)
+    for _ in range(2):
+        bench.clock.advance(8 * 86_400)
+        bench.tick()
+        bench.run()
+        assert bench.history().reason == "recheck"
+        assert bench.sync().failed_windows == named
+    bench.syncs.restart(ACCOUNT, date(2026, 10, 1))
+    bench.run()
+    assert bench.sync().failed_windows == named, "it lies before what was read"
+    bench.syncs.restart(ACCOUNT, date(2026, 9, 1))
+    bench.run()
+    assert bench.sync().failed_windows == []
+    assert bench.books() == truth_of(bench.shop)
+
+
+def test_a_window_that_is_short_twice_is_named_as_not_read() -> None:
+    bench = SyncBench()
+    bench.shop_does(crowd={"orders": 450, "day": "2026-09-10", "customers": 5})
+    match = {"path": "/transactions/query/", "params": {"page": "2", "resultsPerPage": "200"}}
+    bench.answers(*[{"match": match, "body": {"result": "ERROR", "message": "No transactions matching those parameters could be found"}}] * 9)
+    bench.backfill()
+    assert bench.history().failed == ["transactions 2026-09-10..2026-09-10"]
+    assert "200 of its 450" in str(bench.status().last_error)
+
+
+NOTHING = {"result": "ERROR", "message": "No orders matching those parameters could be found"}
+
+
+def count_of(start: str) -> dict[str, Any]:
+    return {"path": "/order/query/", "params": {"startDate": start, "resultsPerPage": "1"}}
+
+
+@pytest.mark.parametrize("start", ["01/01/2010", "09/01/2026", "11/01/2026"])
+def test_one_count_that_is_empty_by_mistake_costs_no_history(start: str) -> None:
     bench = aged()
-    bench.answers(*[{"match": {"path": "/order/query/", "params": {"resultsPerPage": "1"}}, "status": 500}] * 60)
-    bench.live_for(8 * 3_600)
-    assert bench.history().failed == ["the plan"]
-    bench.answers()
+    bench.answers({"match": count_of(start), "body": NOTHING})
+    bench.tick()
+    bench.run()
+    assert bench.history().finished_at is not None
+    assert bench.history().failed == []
+    assert bench.books() == truth_of(bench.shop)
+
+
+def test_rows_that_no_month_has_in_two_plans_are_told() -> None:
+    bench = aged()
+    bench.answers(*[{"match": count_of("09/01/2026"), "body": NOTHING}] * 2)
+    bench.tick()
+    bench.run()
+    (lost,) = bench.sync().failed_windows
+    assert lost.endswith(" orders that are in no month")
+    assert f"not read: {lost}" in bench.notices.told[0][1]
+
+
+def test_what_is_created_while_the_plan_is_made_hides_nothing_old() -> None:
+    bench = SyncBench()
+    bench.shop_does(crowd={"orders": 1, "day": "2026-03-10", "customers": 1})
+
+    def sell(path: str, form: Any) -> None:
+        if form.get("startDate") == ["11/01/2026"] and form["resultsPerPage"] == ["1"] and "customer" in path:
+            bench.happen("new_sale")
+
+    bench.account.vendor.before = sell
+    bench.tick()
+    bench.run()
+    assert bench.history().finished_at is not None
+    assert [month.first.month for month in bench.history().months["customers"]] == [11, 3]
+
+
+@pytest.mark.parametrize("fault", [{"delay_s": 121}, {"status": 408}], ids=["no answer", "408"])
+def test_an_account_that_is_too_slow_to_count_everything_is_counted_by_years(fault: dict[str, Any]) -> None:
+    bench = aged(months=14, seconds_a_call=0.1)
+    bench.answers(*[{"match": {"params": {"startDate": "01/01/2010", "endDate": "11/20/2026", "resultsPerPage": "1"}}, **fault}] * 2_000)
+    bench.live_for(6 * 3_600)
+    assert bench.source.overruns == 0
+    assert bench.history().finished_at is not None
+    assert bench.books() == truth_of(bench.shop)
+    assert bench.history().failed == []
+
+
+@pytest.mark.parametrize("lost", [("03/01/2026", "03/31/2026"), ("12/01/2025", "12/31/2025"), ("01/01/2025", "12/31/2025"), ("01/01/2026", "11/20/2026")])
+def test_a_count_that_is_empty_by_mistake_costs_an_account_that_is_counted_by_years_nothing_either(lost: tuple[str, str]) -> None:
+    bench = aged(months=14, seconds_a_call=0.1)
+    wide = {"match": {"path": "/order/query/", "params": {"startDate": "01/01/2010", "endDate": "11/20/2026"}}, "status": 504}
+    span = {"startDate": lost[0], "endDate": lost[1], "resultsPerPage": "1"}
+    bench.answers(wide, wide, {"match": {"path": "/order/query/", "params": span}, "body": NOTHING})
     bench.live_for(6 * 3_600)
     assert bench.books() == truth_of(bench.shop)
+
+
+def test_a_count_may_take_two_minutes() -> None:
+    bench = aged()
+    bench.answers({"match": count_of("01/01/2010"), "body": {"result": "SUCCESS", "message": {"totalResults": 0, "data": []}}, "delay_s": 119})
+    bench.tick()
+    bench.run()
+    assert bench.codes.count("ok") == len(bench.codes)
+    assert bench.books() == truth_of(bench.shop)
+
+
+def test_a_plan_that_always_fails_is_tried_on_and_told_once() -> None:
+    bench = aged()
+    bench.answers(*[{"match": {"path": "/order/query/", "params": {"resultsPerPage": "1"}}, "status": 500}] * 120)
+    bench.live_for(3 * 3_600)
+    assert bench.history().failed == ["the plan"]
+    bench.live_for(12 * 3_600)
+    assert bench.books() == truth_of(bench.shop)
+    assert bench.history().failed == [], "it was made in the end"
 
 
 def test_a_walk_whose_task_was_lost_is_woken_once_after_half_an_hour() -> None:

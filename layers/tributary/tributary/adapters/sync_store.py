@@ -14,7 +14,7 @@ from tributary.adapters import dynamo
 from tributary.errors import StoreUnavailable, WriteConflict
 from tributary.sources.konnektive.catalogue import CatalogueEntry
 from tributary.sources.konnektive.records import Kind, Place, RecordState
-from tributary.sync.state import History, Live, Status
+from tributary.sync.state import History, Lease, Live, Status
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -55,24 +55,29 @@ class DynamoSyncStore:
         item = {**dynamo.key(_partition(connection), "status"), "data": {"S": msgspec.json.encode(status).decode()}, "v": {"N": "0"}}
         dynamo.ask(lambda: self._client().put_item(TableName=self._table, Item=item), _STORE)
 
-    def lease(self, connection: str, owner: str, now: datetime, seconds: float) -> bool:
+    def lease(self, connection: str, owner: str, now: datetime, seconds: float) -> Lease:
         try:
-            self._client().put_item(
-                TableName=self._table,
-                Item={
-                    **dynamo.key(_partition(connection), "lease"),
-                    "owner": {"S": owner},
-                    "until": {"S": (now + timedelta(seconds=seconds)).isoformat()},
-                },
-                ConditionExpression="attribute_not_exists(pk) OR #owner = :owner OR #until < :now",
-                ExpressionAttributeNames={"#owner": "owner", "#until": "until"},
-                ExpressionAttributeValues={":owner": {"S": owner}, ":now": {"S": now.isoformat()}},
+            before = (
+                self._client()
+                .put_item(
+                    TableName=self._table,
+                    Item={
+                        **dynamo.key(_partition(connection), "lease"),
+                        "owner": {"S": owner},
+                        "until": {"S": (now + timedelta(seconds=seconds)).isoformat()},
+                    },
+                    ConditionExpression="attribute_not_exists(pk) OR #owner = :owner OR #until < :now",
+                    ExpressionAttributeNames={"#owner": "owner", "#until": "until"},
+                    ExpressionAttributeValues={":owner": {"S": owner}, ":now": {"S": now.isoformat()}},
+                    ReturnValues="ALL_OLD",
+                )
+                .get("Attributes")
             )
         except (BotoCoreError, ClientError) as error:
             if dynamo.code_of(error) == _REFUSED:
-                return False
+                return Lease.HELD
             raise dynamo.unavailable(error, _STORE) from error
-        return True
+        return Lease.LEFT if before and before["owner"]["S"] != owner else Lease.TAKEN
 
     def release(self, connection: str, owner: str) -> None:
         try:

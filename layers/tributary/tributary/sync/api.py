@@ -27,6 +27,8 @@ SECONDS_BETWEEN_CALLS: Final = 0.25
 """One call at a time, and no faster: the API's limit is not documented."""
 LONGEST_ANSWER_SECONDS: Final = 60.0
 """A day of transactions has been seen to take half of that."""
+LONGEST_COUNT_SECONDS: Final = 120.0
+"""A count over many years reads more than a page does."""
 LARGEST_ANSWER: Final = 8 * 1024 * 1024
 """Two hundred orders with all that belongs to them are one or two megabytes."""
 _SHOWN: Final = 160
@@ -76,12 +78,15 @@ class Konnektive:
             answer = self.vendor.send(request, timeout=timeout)
         except AnswerTooLarge as error:
             raise VendorUnavailable(f"Konnektive answered {endpoint} with more than {LARGEST_ANSWER} bytes") from error
-        return read(answer, endpoint, now=self.now(), secrets=(self.settings.password, self.settings.login_id))
+        page = read(answer, endpoint, now=self.now(), secrets=(self.settings.password, self.settings.login_id))
+        if number == 1 and not page.rows and page.total:
+            raise VendorUnavailable(f"Konnektive answered {endpoint} with no rows beside a total of {page.total}")
+        return page
 
 
 def read(answer: VendorAnswer, endpoint: str, *, now: datetime, secrets: tuple[str, ...] = ()) -> Page:
     """What an answer means. `secrets`: words that an error's text must not repeat."""
-    if answer.status in {408, 429}:
+    if answer.status == 429:
         raise VendorThrottled(f"Konnektive answered {endpoint} with {answer.status}", retry_after=retry_after(answer.headers, now=now))
     if 300 <= answer.status < 400 or answer.status in {401, 403, 404, 405, 410}:
         # The API itself says whatever it says with 200: a 403 is a gateway's, and passes.
@@ -124,10 +129,11 @@ def _page(message: Any, endpoint: str) -> Page:
     if isinstance(message, list):
         return Page(rows=_rows(message, endpoint))
     if not isinstance(message, dict):
-        return Page(rows=[], total=0)
-    data = message.get("data")
-    rows = _rows(data if data is not None else [], endpoint)
-    return Page(rows=rows, total=_number(message.get("totalResults")), per_page=_number(message.get("resultsPerPage")) or ROWS_A_PAGE)
+        raise NotTheApi(f"Konnektive answered {endpoint} with a success that has no rows and no count")
+    data, total = message.get("data"), _number(message.get("totalResults"))
+    if data is None and total is None:
+        raise VendorUnavailable(f"Konnektive answered {endpoint} with a success that has no rows and no count")
+    return Page(rows=_rows(data if data is not None else [], endpoint), total=total, per_page=_number(message.get("resultsPerPage")) or ROWS_A_PAGE)
 
 
 def _rows(data: Any, endpoint: str) -> list[dict[str, Any]]:

@@ -30,6 +30,11 @@ def month_of(day: date, *, first: date) -> date:
     return max(day.replace(day=1), first)
 
 
+def year_of(day: date, *, first: date) -> date:
+    """The first day of the day's year, or `first` where the year began before it."""
+    return max(day.replace(month=1, day=1), first)
+
+
 def before(day: date) -> date:
     return day - _DAY
 

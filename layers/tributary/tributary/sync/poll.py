@@ -26,7 +26,7 @@ from tributary.sources.konnektive.records import Kind, Reading
 from tributary.sources.konnektive.settings import KonnektiveSettings, settings_of
 from tributary.sync import days, history, reconcile
 from tributary.sync.api import Konnektive
-from tributary.sync.state import Catalogue, Counted, History, Live, Notices, RecordStates, SyncStore
+from tributary.sync.state import Catalogue, Counted, History, Lease, Live, Notices, RecordStates, SyncStore
 from tributary.sync.streams import ENDPOINTS, KINDS, SUMMARY, Stream
 from tributary.sync.tasks import DayTask, HintTask, HistoryTask, ReconcileTask, ReferenceTask, SyncTask, message_of
 from tributary.sync.walk import Walked, Walker, Window
@@ -41,7 +41,12 @@ CLOSING_SECONDS: Final = 30.0
 """Kept of the function's time for the last page's writes."""
 TRIES_A_WRITE: Final = 5
 TRIES: Final = 8
-"""Receives of one task before it is given up for now: a day is walked again by the next poll, a window of the past at the walk's end."""
+"""Receives of one task that ends in an error before it is given up for now: a day is walked again by the next poll, a window of the past at the walk's end."""
+TRIES_THAT_DIE: Final = 3
+"""And of one that takes its sandbox with it: each costs its account the queue's own time-out."""
+BELIEVED_DAYS: Final = 7
+"""A day that every poll found short for so long is what the account cannot count, and holds the cursor no longer."""
+_THE_PLAN: Final = "the plan"
 FIRST_DELAY: Final = 15.0
 LONGEST_DELAY: Final = 900.0
 CLOCKS_APART: Final = timedelta(minutes=5)
@@ -88,11 +93,16 @@ class Poll:
                 return Done(code="off")
             if self.store.status(task.connection).refused is not None:
                 return Done(code="refused")
-            if not self.store.lease(task.connection, self.owner, self.clock.now(), LEASE_SECONDS):
+            lease = self.store.lease(task.connection, self.owner, self.clock.now(), LEASE_SECONDS)
+            if lease is Lease.HELD:
                 return Done(delay=FIRST_DELAY, code="leased")
         except RetryError as error:
             return Done(delay=FIRST_DELAY, code=error.code, text=str(error))
         try:
+            if lease is Lease.LEFT and receives > TRIES_THAT_DIE:
+                self._tell(task.connection, "a task broke off again and again: out of memory or of time")
+                self._give_up(task)
+                return Done(code="died_given_up")
             return self._run(task, connection, receives, remaining)
         except HaltError as error:
             return self._halt(task, error)
@@ -120,7 +130,8 @@ class Poll:
                 return self._reconcile(task, account)
 
     def _day(self, task: DayTask, account: _Account) -> Done:
-        over = task.day < days.today(self.clock.now(), account.settings.time_zone)
+        today = days.today(self.clock.now(), account.settings.time_zone)
+        over = task.day < today
         window = Window(task.stream, task.day, task.day, "dateUpdated")
         walked = account.walker(PAGES_SECONDS).walk(window, page=task.page, finished=over and not task.again)
         walked.total = max(walked.total or 0, task.most)
@@ -129,6 +140,14 @@ class Poll:
             self.tasks.send([message_of(following)])
         elif task.page > 1 and over and not task.again and walked.is_short_of(task.met):
             self.tasks.send([message_of(msgspec.structs.replace(task, page=1, met=0, most=0, again=True))])
+        elif over and walked.is_short_of(task.met):
+            text = _short(window, task.met + walked.rows, walked.total)
+            self._tell(task.connection, text)
+            if (today - task.day).days > BELIEVED_DAYS:
+                self._move(task)
+            else:
+                self._close(task)
+            return Done(code="short", text=text, counts=_counts(walked, account))
         else:
             self._move(task)
         return Done(counts=_counts(walked, account))
@@ -143,6 +162,11 @@ class Poll:
             return msgspec.structs.replace(live, cursors=cursors, finished_at=_finished_at(live, task))
 
         self._change_live(task.connection, moved)
+
+    def _tell(self, connection: str, error: str) -> None:
+        """Keep what went wrong where a person sees it."""
+        status = self.store.status(connection)
+        self.store.put_status(connection, msgspec.structs.replace(status, last_error=error, last_error_at=self.clock.now()))
 
     def _close(self, task: SyncTask) -> None:
         """A poll whose last task comes to nothing is over all the same: the next one begins where it did."""
@@ -219,16 +243,18 @@ class Poll:
         return Done(counts=progress.counts)
 
     def _give_up_window(self, task: HistoryTask) -> None:
-        """Set the window aside that fails again and again, so that the walk gets on."""
+        """Set the window aside that fails again and again, so that the walk gets on; it comes once more at its end."""
         kept, revision = self.store.history(task.connection)
         if kept is None or kept.generation != task.generation or kept.step != task.step:
             return
         window = _nth(history.windows(kept), kept.position) if history.is_planned(kept) else None
         later = msgspec.structs.replace(
             kept,
-            failed=list(dict.fromkeys([*kept.failed, str(window) if window is not None else "the plan"])),
+            failed=list(dict.fromkeys([*kept.failed, str(window) if window is not None else _THE_PLAN])),
             position=kept.position + (window is not None),
             page=1,
+            met=0,
+            most=0,
             step=kept.step + 1,
             touched_at=self.clock.now(),
         )
@@ -251,8 +277,7 @@ class Poll:
         text = str(error) if isinstance(error, RetryError) else place_of(error)
         asked = error.retry_after if isinstance(error, RetryError) else None
         try:
-            status = self.store.status(task.connection)
-            self.store.put_status(task.connection, msgspec.structs.replace(status, last_error=text, last_error_at=self.clock.now()))
+            self._tell(task.connection, text)
             if receives >= TRIES and not isinstance(error, VendorThrottled | StoreUnavailable | WriteConflict):
                 self._give_up(task)
                 return Done(code=f"{code}_given_up", text=text)
@@ -355,7 +380,9 @@ class _Progress:
         asked = history.ask_on(self._account.api, stream, kept.asked, first=first, last=kept.last_day, by=by, enough=self._enough)
         if history.is_asked(asked, first=first):
             planned = {**kept.months, stream: asked.months}
-            self._keep(months=planned, asked=None, counted=history.counted_of(planned))
+            lost = [f"{asked.missing} {stream} that are in no month"] if asked.missing > 0 else []
+            failed = [text for text in kept.failed if text != _THE_PLAN]
+            self._keep(months=planned, asked=None, counted=history.counted_of(planned), failed=[*failed, *lost])
         else:
             self._keep(asked=asked)
         return False
@@ -366,24 +393,44 @@ class _Progress:
     def _walk(self, walker: Walker) -> bool:
         """Walk one window; True: there is none left."""
         window = _nth(history.windows(self._history), self._history.position)
+        if window is None and self._history.again is None:
+            # What failed in the middle may not fail at the end.
+            again = [text for text in self._history.failed if Window.of(text, history.BY) is not None]
+            self._keep(again=again, failed=[text for text in self._history.failed if text not in again])
+            return False
         if window is None:
             return True
         if window.stream not in self._account.streams:
             # Left out of the connection since the walk began.
-            self._keep(position=self._history.position + 1, page=1)
+            self._keep(position=self._history.position + 1, page=1, met=0, most=0)
             return False
         today = days.today(self._poll.clock.now(), self._account.settings.time_zone)
         walked = walker.walk(window, page=self._history.page, finished=window.last < today)
+        walked.total = max(walked.total or 0, self._history.most)
         is_whole = walked.next_page is None
+        met = self._history.met + walked.rows
+        failed = self._history.failed
+        short = window.last < today and walked.is_short_of(self._history.met)
+        if short:
+            self._poll._tell(self._account.connection.id, _short(window, met, walked.total))
+            failed = list(dict.fromkeys([*failed, str(window)]))
         before = self._history.counted.get(window.stream, Counted())
         after = msgspec.structs.replace(
             before,
-            days=before.days + (window.days if is_whole else 0),
-            rows=before.rows + walked.rows,
+            days=before.days + (window.days if is_whole and not short else 0),
+            # What is short comes again, and is counted then.
+            rows=before.rows - self._history.met if short else before.rows + walked.rows,
             events=before.events + walked.events,
             unreadable=before.unreadable + walked.unreadable,
         )
-        self._keep(position=self._history.position + is_whole, page=walked.next_page or 1, counted={**self._history.counted, window.stream: after})
+        self._keep(
+            position=self._history.position + is_whole,
+            page=walked.next_page or 1,
+            met=0 if is_whole else met,
+            most=0 if is_whole else walked.total,
+            counted={**self._history.counted, window.stream: after},
+            failed=failed,
+        )
         self.counts.update(rows=walked.rows, events=walked.events, unreadable=walked.unreadable, windows=1)
         return False
 
@@ -393,7 +440,9 @@ class _Progress:
         if kept.reason != "recheck":
             counts = {stream: counted.rows for stream, counted in kept.counted.items()}
             self._poll.ingest.send([OutMessage(body=self._completed(counts))])
-            lines = [f"{stream}: {rows} records" for stream, rows in counts.items()] + [f"not read: {window}" for window in kept.failed]
+            lines = [f"{stream}: {rows} records" for stream, rows in counts.items()] + [
+                f"not read: {window}" for window in dict.fromkeys([*kept.failed, *kept.unread])
+            ]
             label = self._account.connection.label
             self._poll.notices.tell(
                 f"The first sync of {label} is complete" if kept.reason == "initial" else f"The sync of {label} is complete", "\n".join(lines)
@@ -445,6 +494,10 @@ def _asked_of(task: HintTask) -> Sequence[tuple[Stream, dict[str, str]]]:
     if not asked or (task.order_id is None and task.customer_id is not None):
         asked += [(stream, {"customerId": task.customer_id or ""}) for stream in (Stream.ORDERS, Stream.TRANSACTIONS, Stream.PURCHASES)]
     return asked
+
+
+def _short(window: Window, met: int, total: int | None) -> str:
+    return f"{window} gave {met} of its {total} records, twice"
 
 
 def _finished_at(live: Live, task: DayTask) -> datetime | None:

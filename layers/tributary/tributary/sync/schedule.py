@@ -18,6 +18,7 @@ from tributary.errors import WriteConflict
 from tributary.ports import Connections, MessageQueue, OutMessage
 from tributary.settings import Connection
 from tributary.sync import days
+from tributary.sync.history import left_unread
 from tributary.sync.state import History, Live, SyncStore
 from tributary.sync.streams import KINDS, Stream
 from tributary.sync.tasks import DayTask, HistoryTask, ReconcileTask, ReferenceTask, message_of
@@ -91,7 +92,14 @@ class Schedule:
         generation = history.generation + 1 if history is not None else 1
         first = today - timedelta(days=RECHECK_DAYS) if reason == "recheck" else _day(first_day or connection.settings.get("historyStart"))
         begun = History(
-            generation=generation, reason=reason, first_day=first, last_day=today, started_at=now, touched_at=now, streams=list(_walked(connection))
+            generation=generation,
+            reason=reason,
+            first_day=first,
+            last_day=today,
+            started_at=now,
+            touched_at=now,
+            streams=list(_walked(connection)),
+            unread=left_unread(history, reason=reason, first=first),
         )
         self.store.put_history(connection.id, begun, revision)
         return HistoryTask(connection=connection.id, generation=generation, step=0)
@@ -99,8 +107,7 @@ class Schedule:
     def _history(self, connection: Connection, history: History | None, revision: int) -> Counter[str]:
         if history is None or _added(connection, history):
             # What is walked a second time for the sake of another stream makes no events.
-            reason = "initial" if history is None or (history.reason == "initial" and history.finished_at is None) else "restart"
-            self.tasks.send([message_of(self.begin(connection, history, revision, reason=reason, first_day=None))])
+            self.tasks.send([message_of(self.begin(connection, history, revision, reason=reason_of_next(history), first_day=None))])
             return Counter(histories=1)
         if history.finished_at is None and not history.paused and self._is_past(history.touched_at, SILENT_SECONDS):
             self.store.put_history(connection.id, msgspec.structs.replace(history, touched_at=self.clock.now()), revision)
@@ -130,6 +137,11 @@ class Schedule:
 
     def _is_past(self, moment: datetime | None, seconds: float) -> bool:
         return moment is None or self.clock.seconds_since(moment) >= seconds
+
+
+def reason_of_next(history: History | None) -> str:
+    """Of a walk through the whole past: the first one that ends is the first sync, however often it was begun."""
+    return "initial" if history is None or (history.reason == "initial" and history.finished_at is None) else "restart"
 
 
 def _walked(connection: Connection) -> Sequence[Stream]:

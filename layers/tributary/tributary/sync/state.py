@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence, Set
 from datetime import date, datetime
+from enum import StrEnum
 from typing import Any, Protocol
 
 import msgspec
@@ -50,10 +51,16 @@ class Asked(_Row, frozen=True, kw_only=True):
     """How far the plan of one stream is: an account of many years is asked for its months in more than one task."""
 
     left: int
-    """Rows that no month below has;"""
+    """Rows that no month below has; 0: what is left is to be asked for;"""
     until: date
     """they are in months up to this day."""
     months: list[Month] = []
+    missing: int = 0
+    """Rows that the account counted as a whole, and that no month had."""
+    by_years: bool = False
+    """It is too slow to count all years at once."""
+    again: bool = False
+    """Asked once more, as rows were missing."""
 
 
 class Counted(_Row, frozen=True, kw_only=True):
@@ -96,9 +103,17 @@ class History(_Row, frozen=True, kw_only=True):
     position: int = 0
     """Windows that are done, in the order of `history.windows`."""
     page: int = 1
-    """Where the next window goes on; more than 1 in a day that took longer than a task."""
+    """Where the next window goes on; more than 1 in a day that took longer than a task;"""
+    met: int = 0
+    """how many rows its pages before that gave,"""
+    most: int = 0
+    """and how many the account said there were."""
     failed: list[str] = []
-    """Windows that were given up, as `orders 2024-03-09..2024-03-09`."""
+    """Windows that were given up, or gave too few rows twice, as `orders 2024-03-09..2024-03-09`."""
+    again: list[str] | None = None
+    """Those of them that are tried once more at the walk's end; None: it has not come to that."""
+    unread: list[str] = []
+    """What earlier walks could not read, and this one does not read either."""
     counted: dict[str, Counted] = {}
     calls: int = 0
     busy_seconds: float = 0.0
@@ -128,6 +143,14 @@ class Status(_Row, frozen=True, kw_only=True):
     """How many campaigns and products the account had when it was last asked."""
 
 
+class Lease(StrEnum):
+    TAKEN = "taken"
+    HELD = "held"
+    """Another has it."""
+    LEFT = "left"
+    """Taken, from one who never gave it back: whoever it was died."""
+
+
 class SyncStore(Protocol):
     """Rows of `sync#<connection>`. Only the holder of the lease writes `history` and the cursors, but for the commands of a person, which bump a revision."""
 
@@ -145,8 +168,8 @@ class SyncStore(Protocol):
 
     def put_status(self, connection: str, status: Status) -> None: ...
 
-    def lease(self, connection: str, owner: str, now: datetime, seconds: float) -> bool:
-        """Take or renew the lease; False while another holds it."""
+    def lease(self, connection: str, owner: str, now: datetime, seconds: float) -> Lease:
+        """Take or renew the lease."""
 
     def release(self, connection: str, owner: str) -> None: ...
 

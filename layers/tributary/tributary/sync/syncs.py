@@ -14,7 +14,7 @@ from tributary.errors import RetryError
 from tributary.ports import Connections, MessageQueue
 from tributary.settings import Connection
 from tributary.sync.days import today
-from tributary.sync.schedule import Schedule, zone_of
+from tributary.sync.schedule import Schedule, reason_of_next, zone_of
 from tributary.sync.state import Counted, Difference, History, Live, Status, SyncStore
 from tributary.sync.tasks import HistoryTask, message_of
 
@@ -139,7 +139,7 @@ class Syncs:
             raise NotYet
         history, revision = self.store.history(connection)
         first = first_day.isoformat() if first_day is not None else None
-        task = self._schedule().begin(found, history, revision, reason="restart" if history is not None else "initial", first_day=first)
+        task = self._schedule().begin(found, history, revision, reason=reason_of_next(history), first_day=first)
         self.tasks.send([message_of(task)])
         return self._sync(found)
 
@@ -196,7 +196,7 @@ class Syncs:
             records_per_second=rate,
             seconds_left=max(0, all_records - records) / rate if going and rate and all_records is not None else None,
             calls=history.calls if history is not None else 0,
-            failed_windows=list(history.failed) if history is not None else [],
+            failed_windows=list(dict.fromkeys([*history.failed, *history.unread])) if history is not None else [],
             polled_at=live.finished_at,
             poll_under_way=live.scheduled_at is not None and (live.finished_at is None or live.finished_at < live.scheduled_at),
             refused=status.refused,

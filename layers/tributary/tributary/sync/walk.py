@@ -4,13 +4,14 @@ known.
 The order of the two is what makes a crash harmless: between them, the same rows give the same events again, under the same ids.
 
 A page number is a poor cursor. Rows that are updated while a walk is under way move to other pages, or out of the window; a page may come twice; the total may
-change. So a walk counts the different rows that it met, and one that met fewer than the account says it has is walked once more. What is still missed is met by
-the next poll, which looks back.
+change. So a walk counts the different rows that it met, and one that met fewer than the account says it has is walked once more. One that is short twice is not
+read: its caller says so and comes back to it.
 """
 
 from __future__ import annotations
 
 import hashlib
+import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -35,6 +36,7 @@ TRIES_A_PAGE: Final = 3
 FIRST_PAUSE_SECONDS: Final = 2.0
 _BYTES_A_MESSAGE: Final = 240_000
 """Of events, for the record function to have small bites; SQS takes a megabyte."""
+_WINDOW: Final = re.compile(rf"({'|'.join(KINDS)}) (\d{{4}}-\d\d-\d\d)\.\.(\d{{4}}-\d\d-\d\d)")
 
 Row = dict[str, Any]
 
@@ -54,10 +56,16 @@ class Window:
     def __str__(self) -> str:
         return f"{self.stream} {self.first}..{self.last}"
 
+    @classmethod
+    def of(cls, text: str, by: str) -> Window | None:
+        """The window that reads so; None where the text is none."""
+        found = _WINDOW.fullmatch(text)
+        return cls(Stream(found[1]), date.fromisoformat(found[2]), date.fromisoformat(found[3]), by) if found else None
+
 
 @dataclass
 class Walked:
-    """What a walk met. `rows`: with those that came twice; `next_page`: where to go on, if its time was up."""
+    """What a walk met. `rows`: the different ones; `next_page`: where to go on, if its time was up."""
 
     rows: int = 0
     events: int = 0
@@ -65,12 +73,17 @@ class Walked:
     total: int | None = None
     """The most that the account said there were. A row that leaves the window in the middle of a walk hides another one, and makes later totals smaller."""
     next_page: int | None = None
+    seen: set[int] = field(default_factory=set, repr=False)
+    given: int = 0
+    """Rows, each as often as it came."""
+    repeats: bool = False
+    """As many came as the account said, the same in two passes: it lists some twice, and none is missing."""
     kinds: Counter[str] = field(default_factory=Counter)
     """Events by name."""
 
     def is_short_of(self, met: int) -> bool:
         """Whether the walk is over, and met fewer rows, with `met` before it, than the account said there were."""
-        return self.next_page is None and self.total is not None and met + self.rows < self.total
+        return self.next_page is None and self.total is not None and met + self.rows < self.total and not self.repeats
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,6 +104,7 @@ class Walker:
         if page == 1 and finished and walked.is_short_of(0):
             again = self._once(window, 1)
             again.events += walked.events
+            again.repeats = again.seen == walked.seen and again.given >= (again.total or 0)
             return again
         return walked
 
@@ -102,7 +116,6 @@ class Walker:
 
     def _once(self, window: Window, page: int) -> Walked:
         walked = Walked()
-        seen: set[int] = set()
         before: list[int] = []
         kind = KINDS[window.stream]
         while True:
@@ -115,8 +128,9 @@ class Walker:
             if here == before:
                 raise VendorUnavailable(f"page {page} of {window} is the page before it")
             before = here
-            seen.update(here)
-            walked.rows = len(seen)
+            walked.seen.update(here)
+            walked.given += len(here)
+            walked.rows = len(walked.seen)
             self._take(kind, answer.rows, walked)
             if answer.total is None:
                 if len(answer.rows) < answer.per_page:
@@ -199,8 +213,8 @@ def _rejected(kind: Kind, record: str | None, error: RowUnreadable) -> Rejected:
 
 
 def _fingerprint(kind: Kind, row: Row) -> int:
-    """Which row, in eight bytes: a day may have a hundred thousand."""
-    return int.from_bytes(hashlib.blake2b(str(row.get(ID_FIELDS[kind])).encode(), digest_size=8).digest())
+    """Which row, in eight bytes: a day may have a hundred thousand. A row without an id is itself."""
+    return int.from_bytes(hashlib.blake2b(str(row.get(ID_FIELDS[kind]) or row).encode(), digest_size=8).digest())
 
 
 def _chunks(events: Sequence[Event]) -> Iterator[list[Event]]:
