@@ -515,3 +515,14 @@ def test_months_are_those_with_rows_alone() -> None:
     bench.backfill()
     assert bench.history().months["orders"] == [Month(first=date(2026, 3, 1), last=date(2026, 3, 31), rows=2)]
     assert not [task for task in bench.waiting() if isinstance(task, DayTask)]
+
+
+def test_a_pause_does_not_stop_the_weekly_walk_and_the_daily_comparison() -> None:
+    bench = aged()
+    bench.backfill()
+    bench.clock.advance(7 * 86_400)
+    bench.tick()
+    assert bench.syncs.pause(ACCOUNT).state == State.LIVE
+    bench.run()
+    assert bench.history().reason == "recheck"
+    assert bench.history().finished_at is not None

@@ -117,10 +117,10 @@ class Syncs:
         return self._sync(found)
 
     def pause(self, connection: str) -> Sync:
-        """Stop reading the history after the window at hand; what is new still comes."""
+        """Stop reading the history after the window at hand; what is new still comes. The weekly walk is no history to be read, and goes on."""
         found = self._find(connection)
         history, revision = self.store.history(connection)
-        if history is not None and history.finished_at is None and not history.paused:
+        if history is not None and history.finished_at is None and not history.paused and history.reason != "recheck":
             self.store.put_history(connection, msgspec.structs.replace(history, paused=True), revision)
         return self._sync(found)
 
