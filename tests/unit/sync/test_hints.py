@@ -119,3 +119,31 @@ def test_a_burst_of_hints_for_one_order_is_one_read(seconds: int, reads: int) ->
         for _ in range(10):
             hint(bench, order_id=sold["orderId"])
     assert len(bench.calls_of("order/query", orderId=sold["orderId"])) == reads
+
+
+def test_hints_that_a_poll_was_planned_after_do_not_keep_it_waiting() -> None:
+    bench = read(seconds_a_call=1.0)
+    for number in range(500):
+        bench.send(HintTask(connection=ACCOUNT, customer_id=str(number), minute=bench.clock.now()))
+    sold = bench.happen("new_sale")
+    bench.clock.advance(900)
+    bench.tick()
+    planned = bench.clock.now()
+    bench.run(120)
+    assert bench.live().finished_at == planned
+    assert bench.books() == truth_of(bench.shop)
+    assert sold
+
+
+def test_words_for_an_id_that_is_not_found_are_no_error() -> None:
+    bench = read()
+    bench.answers({"match": {"path": "/customer/query/"}, "body": {"result": "ERROR", "message": "Customer not found"}})
+    hint(bench, customer_id="77")
+    assert bench.codes[-1] == "ok"
+
+
+def test_a_hint_that_fails_twice_is_left_to_the_poll() -> None:
+    bench = read()
+    bench.answers(*[{"match": {"path": "/customer/query/"}, "status": 500}] * 9)
+    hint(bench, customer_id="77")
+    assert bench.codes[-2:] == ["vendor_unavailable", "vendor_unavailable_given_up"]

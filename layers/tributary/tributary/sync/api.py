@@ -37,6 +37,7 @@ _ADDRESS: Final = re.compile(r"whitelist", re.IGNORECASE)
 _PERMISSION: Final = re.compile(r"permission|access to this|not (?:allowed|authori[sz]ed)|endpoint", re.IGNORECASE)
 _LOGIN: Final = re.compile(r"log[\s-]?in|credential|password|authori[sz]|authenticat|\bip\b", re.IGNORECASE)
 _EMPTY: Final = re.compile(r"^\s*no\b.*(?:matching|found)", re.IGNORECASE | re.DOTALL)
+_NOT_FOUND: Final = re.compile(r"\bnot found\W*$", re.IGNORECASE)
 _PERSONAL: Final = re.compile(r"\S*@\S*|\d{5,}")
 _IP: Final = re.compile(r"\b\d{1,3}(?:\.\d{1,3}){3}\b|\b[0-9a-f]*:[0-9a-f:]+\b", re.IGNORECASE)
 
@@ -60,9 +61,16 @@ class Konnektive:
     calls: int = 0
 
     def page(
-        self, endpoint: str, parameters: Mapping[str, str], *, number: int = 1, per_page: int = ROWS_A_PAGE, timeout: float = LONGEST_ANSWER_SECONDS
+        self,
+        endpoint: str,
+        parameters: Mapping[str, str],
+        *,
+        number: int = 1,
+        per_page: int = ROWS_A_PAGE,
+        timeout: float = LONGEST_ANSWER_SECONDS,
+        by_id: bool = False,
     ) -> Page:
-        """A page of a search. Raises `SourceRefused` (nobody should ask again until a person has done something), `VendorThrottled`, `VendorUnavailable`."""
+        """A page of a search; `by_id`: one for whatever has an id, which there may not be. Raises `SourceRefused` (nobody should ask again until a person has done something), `VendorThrottled`, `VendorUnavailable`."""
         if self.calls:
             self.wait(SECONDS_BETWEEN_CALLS)
         self.calls += 1
@@ -78,13 +86,13 @@ class Konnektive:
             answer = self.vendor.send(request, timeout=timeout)
         except AnswerTooLarge as error:
             raise VendorUnavailable(f"Konnektive answered {endpoint} with more than {LARGEST_ANSWER} bytes") from error
-        page = read(answer, endpoint, now=self.now(), secrets=(self.settings.password, self.settings.login_id))
+        page = read(answer, endpoint, now=self.now(), secrets=(self.settings.password, self.settings.login_id), by_id=by_id)
         if number == 1 and not page.rows and page.total:
             raise VendorUnavailable(f"Konnektive answered {endpoint} with no rows beside a total of {page.total}")
         return page
 
 
-def read(answer: VendorAnswer, endpoint: str, *, now: datetime, secrets: tuple[str, ...] = ()) -> Page:
+def read(answer: VendorAnswer, endpoint: str, *, now: datetime, secrets: tuple[str, ...] = (), by_id: bool = False) -> Page:
     """What an answer means. `secrets`: words that an error's text must not repeat."""
     if answer.status == 429:
         raise VendorThrottled(f"Konnektive answered {endpoint} with {answer.status}", retry_after=retry_after(answer.headers, now=now))
@@ -104,7 +112,7 @@ def read(answer: VendorAnswer, endpoint: str, *, now: datetime, secrets: tuple[s
         return _page(message, endpoint)
     text = _text(message, secrets)
     _refuse(text, endpoint)
-    if _EMPTY.search(text):
+    if _EMPTY.search(text) or (by_id and _NOT_FOUND.search(text)):
         return Page(rows=[], total=0)
     raise VendorUnavailable(f"Konnektive answered {endpoint} with an error: {text}")
 

@@ -42,6 +42,8 @@ CLOSING_SECONDS: Final = 30.0
 TRIES_A_WRITE: Final = 5
 TRIES: Final = 8
 """Receives of one task that ends in an error before it is given up for now: a day is walked again by the next poll, a window of the past at the walk's end."""
+TRIES_A_HINT: Final = 2
+"""What it points to comes with the next poll, which waits behind it."""
 TRIES_THAT_DIE: Final = 3
 """And of one that takes its sandbox with it: each costs its account the queue's own time-out."""
 BELIEVED_DAYS: Final = 7
@@ -201,11 +203,15 @@ class Poll:
         return Done(counts=Counter(rows=rows, calls=account.api.calls))
 
     def _hint(self, task: HintTask, account: _Account) -> Done:
+        live, _ = self.store.live(task.connection)
+        if live.scheduled_at is not None and live.scheduled_at >= task.minute + timedelta(minutes=1):
+            # A poll that was planned after it has read what it points to, or is about to: hints must not keep it waiting.
+            return Done(code="left_to_the_poll")
         walker = account.walker(PAGES_SECONDS)
         total = Walked()
         for stream, parameters in _asked_of(task):
             if stream in account.streams:
-                walked = walker.take(KINDS[stream], account.api.page(ENDPOINTS[stream], {**parameters, "includeCustomFields": "1"}).rows)
+                walked = walker.take(KINDS[stream], account.api.page(ENDPOINTS[stream], {**parameters, "includeCustomFields": "1"}, by_id=True).rows)
                 total.rows += walked.rows
                 total.events += walked.events
         return Done(counts=_counts(total, account))
@@ -278,7 +284,9 @@ class Poll:
         asked = error.retry_after if isinstance(error, RetryError) else None
         try:
             self._tell(task.connection, text)
-            if receives >= TRIES and not isinstance(error, VendorThrottled | StoreUnavailable | WriteConflict):
+            if receives >= (TRIES_A_HINT if isinstance(task, HintTask) else TRIES) and not isinstance(
+                error, VendorThrottled | StoreUnavailable | WriteConflict
+            ):
                 self._give_up(task)
                 return Done(code=f"{code}_given_up", text=text)
         except RetryError as second:
