@@ -526,3 +526,18 @@ def test_a_pause_does_not_stop_the_weekly_walk_and_the_daily_comparison() -> Non
     bench.run()
     assert bench.history().reason == "recheck"
     assert bench.history().finished_at is not None
+
+
+def test_a_connection_that_is_made_again_under_its_id_has_its_past_read_once_more() -> None:
+    bench = aged()
+    bench.backfill()
+    events = len(bench.log)
+    bench.clock.advance(3_600)
+    bench.change(msgspec.structs.replace(bench.account.connection, created_at=bench.clock.now()))
+    bench.syncs.begin(bench.connections.connections[0])  # type: ignore[arg-type]
+    assert bench.sync().state == State.INITIAL
+    bench.run()
+    assert (bench.history().generation, bench.history().reason) == (2, "initial")
+    assert bench.history().finished_at is not None
+    assert len(bench.log) == events + 1, "its end alone is new"
+    assert bench.tick()["histories"] == 0

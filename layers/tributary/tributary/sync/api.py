@@ -70,7 +70,8 @@ class Konnektive:
         timeout: float = LONGEST_ANSWER_SECONDS,
         by_id: bool = False,
     ) -> Page:
-        """A page of a search; `by_id`: one for whatever has an id, which there may not be. Raises `SourceRefused` (nobody should ask again until a person has done something), `VendorThrottled`, `VendorUnavailable`."""
+        """A page of a search; `by_id`: one for whatever has an id, which there may not be.
+        Raises `SourceRefused` (nobody should ask again until a person has done something), `VendorThrottled`, `VendorUnavailable`."""
         if self.calls:
             self.wait(SECONDS_BETWEEN_CALLS)
         self.calls += 1

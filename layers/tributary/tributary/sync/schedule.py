@@ -72,7 +72,8 @@ class Schedule:
             planned += [message_of(ReferenceTask(connection=connection.id, stream=stream, scheduled_at=now)) for stream in wanted]
             changes["referenced_at"] = now
         history, history_revision = self.store.history(connection.id)
-        if history is not None and history.finished_at is not None and not _added(connection, history):
+        current = history is not None and not _added(connection, history) and not _is_of_another(connection, history)
+        if history is not None and history.finished_at is not None and current:
             if self._is_past(live.reconciled_at, DAILY_SECONDS):
                 planned.append(message_of(ReconcileTask(connection=connection.id, scheduled_at=now)))
                 changes["reconciled_at"] = now
@@ -98,6 +99,7 @@ class Schedule:
             last_day=today,
             started_at=now,
             touched_at=now,
+            connected_at=connection.created_at,
             streams=list(_walked(connection)),
             unread=left_unread(history, reason=reason, first=first),
         )
@@ -105,9 +107,9 @@ class Schedule:
         return HistoryTask(connection=connection.id, generation=generation, step=0)
 
     def _history(self, connection: Connection, history: History | None, revision: int) -> Counter[str]:
-        if history is None or _added(connection, history):
+        if history is None or _added(connection, history) or _is_of_another(connection, history):
             # What is walked a second time for the sake of another stream makes no events.
-            self.tasks.send([message_of(self.begin(connection, history, revision, reason=reason_of_next(history), first_day=None))])
+            self.tasks.send([message_of(self.begin(connection, history, revision, reason=reason_of_next(connection, history), first_day=None))])
             return Counter(histories=1)
         if history.finished_at is None and not history.paused and self._is_past(history.touched_at, SILENT_SECONDS):
             self.store.put_history(connection.id, msgspec.structs.replace(history, touched_at=self.clock.now()), revision)
@@ -139,9 +141,15 @@ class Schedule:
         return moment is None or self.clock.seconds_since(moment) >= seconds
 
 
-def reason_of_next(history: History | None) -> str:
+def reason_of_next(connection: Connection, history: History | None) -> str:
     """Of a walk through the whole past: the first one that ends is the first sync, however often it was begun."""
-    return "initial" if history is None or (history.reason == "initial" and history.finished_at is None) else "restart"
+    first = history is None or _is_of_another(connection, history) or (history.reason == "initial" and history.finished_at is None)
+    return "initial" if first else "restart"
+
+
+def _is_of_another(connection: Connection, history: History) -> bool:
+    """Whether it is that of a connection that had the id before this one."""
+    return history.connected_at is not None and history.connected_at != connection.created_at
 
 
 def _walked(connection: Connection) -> Sequence[Stream]:

@@ -91,6 +91,8 @@ class History(_Row, frozen=True, kw_only=True):
     touched_at: datetime
     """When it last got on."""
     finished_at: datetime | None = None
+    connected_at: datetime | None = None
+    """When the connection was made that it was begun for: one that was deleted may be made again under its id."""
     paused: bool = False
     step: int = 0
     """Of the task that is to run next."""

@@ -139,7 +139,7 @@ class Syncs:
             raise NotYet
         history, revision = self.store.history(connection)
         first = first_day.isoformat() if first_day is not None else None
-        task = self._schedule().begin(found, history, revision, reason=reason_of_next(history), first_day=first)
+        task = self._schedule().begin(found, history, revision, reason=reason_of_next(found, history), first_day=first)
         self.tasks.send([message_of(task)])
         return self._sync(found)
 
