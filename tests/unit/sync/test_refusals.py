@@ -97,7 +97,7 @@ def test_new_credentials_open_the_door_at_once_and_keep_the_cursor() -> None:
 def test_a_history_that_was_refused_goes_on_at_once_with_new_credentials() -> None:
     bench = SyncBench(customers=30, seconds_a_call=5.0)
     bench.tick()
-    bench.run(150)
+    bench.run(180)
     assert bench.history().position > 0
     bench.shop_does(permissions={"login": False})
     bench.run()
@@ -193,3 +193,18 @@ def test_neither_the_password_nor_anything_personal_is_in_what_is_said_of_an_err
     assert "Deadlock" in said
     for secret in ("ada.lovelace", "local-konnektive-password", "4111"):
         assert secret not in said
+
+
+def test_a_refusal_of_credentials_that_were_replaced_meanwhile_stops_nothing() -> None:
+    bench = SyncBench(customers=5)
+    bench.secrets.of[f"connections/{ACCOUNT}"] = json.dumps({"password": "old"})
+
+    def replace(_path: str, _form: object) -> None:
+        bench.secrets.of.clear()
+
+    bench.account.vendor.before = replace
+    bench.tick()
+    bench.run()
+    assert bench.status().refused is None
+    assert "replaced" in bench.codes
+    assert bench.books() == truth_of(bench.shop)

@@ -100,14 +100,16 @@ class Poll:
                 return Done(delay=FIRST_DELAY, code="leased")
         except RetryError as error:
             return Done(delay=FIRST_DELAY, code=error.code, text=str(error))
+        account: _Account | None = None
         try:
             if lease is Lease.LEFT and receives > TRIES_THAT_DIE:
                 self._tell(task.connection, "a task broke off again and again: out of memory or of time")
                 self._give_up(task)
                 return Done(code="died_given_up")
-            return self._run(task, connection, receives, remaining)
+            account = _Account(self, connection, remaining)
+            return self._run(task, account, receives)
         except HaltError as error:
-            return self._halt(task, error)
+            return self._halt(task, error, account)
         except Exception as error:
             return self._again(task, error, receives)
         finally:
@@ -115,8 +117,7 @@ class Poll:
 
     # ---------------------------------------------------------------- what a task does
 
-    def _run(self, task: SyncTask, connection: Connection, receives: int, remaining: Remaining) -> Done:
-        account = _Account(self, connection, remaining)
+    def _run(self, task: SyncTask, account: _Account, receives: int) -> Done:
         match task:
             case DayTask():
                 account.told_since = task.scheduled_at - CLOCKS_APART if receives > 1 else None
@@ -269,14 +270,25 @@ class Poll:
 
     # ---------------------------------------------------------------- what happens next
 
-    def _halt(self, task: SyncTask, error: HaltError) -> Done:
-        """Nobody asks again until a person has done something: an account may lock a user who keeps knocking."""
+    def _halt(self, task: SyncTask, error: HaltError, account: _Account | None) -> Done:
+        """Nobody asks again until a person has done something: an account may lock a user who keeps knocking.
+        What was refused with credentials that were replaced meanwhile is tried with the new ones."""
         try:
+            if account is not None and not self._are_current(account):
+                return Done(delay=FIRST_DELAY, code="replaced", text=str(error))
             status = self.store.status(task.connection)
             self.store.put_status(task.connection, msgspec.structs.replace(status, refused=str(error), refused_at=self.clock.now()))
         except RetryError as second:
             return Done(delay=LONGEST_DELAY, code=second.code, text=str(second))
         return Done(code=error.code, text=str(error))
+
+    def _are_current(self, account: _Account) -> bool:
+        """Whether the settings that a task began with are those of the connection still."""
+        connection = self._connection(account.connection.id)
+        try:
+            return connection is None or account_settings(connection, self.secrets, fresh=True) == account.settings
+        except HaltError:
+            return True
 
     def _again(self, task: SyncTask, error: Exception, receives: int) -> Done:
         code = error.code if isinstance(error, RetryError) else "unexpected"
