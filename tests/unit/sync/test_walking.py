@@ -380,3 +380,14 @@ def test_a_walk_stops_before_the_functions_time_is_up() -> None:
     assert pages(bench) == [1]
     assert [(task.day, task.page) for task in bench.waiting() if isinstance(task, DayTask)] == [(YESTERDAY, 2)]
     assert bench.live().cursors == {}
+
+
+def test_calls_of_one_task_and_the_next_are_spaced_too() -> None:
+    bench = crowded(1, seconds_a_call=0.0)
+    moments: list[datetime] = []
+    bench.account.vendor.before = lambda _path, _form: moments.append(bench.clock.now())
+    poll = bench.poll()
+    for _ in range(2):
+        task = DayTask(connection=ACCOUNT, stream=Stream.TRANSACTIONS, day=YESTERDAY, scheduled_at=bench.clock.now())
+        assert poll.run(task, receives=1, remaining=lambda: 400.0).code == "ok"
+    assert [(after - before).total_seconds() for before, after in itertools.pairwise(moments)] == [0.25]

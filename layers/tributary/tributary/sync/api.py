@@ -59,6 +59,8 @@ class Konnektive:
     wait: Callable[[float], None]
     now: Callable[[], datetime]
     calls: int = 0
+    called_at: datetime | None = None
+    """The newest call's end; of a task before this one, to begin with."""
 
     def page(
         self,
@@ -72,7 +74,7 @@ class Konnektive:
     ) -> Page:
         """A page of a search; `by_id`: one for whatever has an id, which there may not be.
         Raises `SourceRefused` (nobody should ask again until a person has done something), `VendorThrottled`, `VendorUnavailable`."""
-        if self.calls:
+        if self.calls or (self.called_at is not None and (self.now() - self.called_at).total_seconds() < SECONDS_BETWEEN_CALLS):
             self.wait(SECONDS_BETWEEN_CALLS)
         self.calls += 1
         form = [
@@ -87,6 +89,8 @@ class Konnektive:
             answer = self.vendor.send(request, timeout=timeout)
         except AnswerTooLarge as error:
             raise VendorUnavailable(f"Konnektive answered {endpoint} with more than {LARGEST_ANSWER} bytes") from error
+        finally:
+            self.called_at = self.now()
         page = read(answer, endpoint, now=self.now(), secrets=(self.settings.password, self.settings.login_id), by_id=by_id)
         if number == 1 and not page.rows and page.total:
             raise VendorUnavailable(f"Konnektive answered {endpoint} with no rows beside a total of {page.total}")

@@ -85,6 +85,8 @@ class Poll:
     owner: str
     chance: Callable[[], float]
     sleep: Callable[[float], None]
+    called: dict[str, datetime] = field(default_factory=dict)
+    """When this sandbox last called each account: a task's first call keeps its distance from the one before it."""
 
     def run(self, task: SyncTask, *, receives: int, remaining: Remaining) -> Done:
         """`receives`: how often the queue has handed the task out. Raises nothing."""
@@ -113,6 +115,8 @@ class Poll:
         except Exception as error:
             return self._again(task, error, receives)
         finally:
+            if account is not None and account.api.called_at is not None:
+                self.called[task.connection] = account.api.called_at
             self._release(task.connection)
 
     # ---------------------------------------------------------------- what a task does
@@ -335,7 +339,13 @@ class _Account:
         # A password that was replaced a moment ago must not be the wrong one that is tried again, and stops the sync once more.
         self.settings = account_settings(connection, poll.secrets, fresh=True)
         self.streams = tuple(stream for stream in KINDS if stream in self.settings.streams)
-        self.api = Konnektive(vendor=poll.vendor, settings=self.settings, wait=lambda seconds: poll.sleep(poll.clock.to_wait(seconds)), now=poll.clock.now)
+        self.api = Konnektive(
+            vendor=poll.vendor,
+            settings=self.settings,
+            wait=lambda seconds: poll.sleep(poll.clock.to_wait(seconds)),
+            now=poll.clock.now,
+            called_at=poll.called.get(connection.id),
+        )
 
     def walker(self, seconds: float) -> Walker:
         began = self._poll.clock.now()
