@@ -10,7 +10,7 @@ import pytest
 
 from tests.kit.queue_model import Crash
 from tests.kit.syncing import ACCOUNT, SyncBench, truth_of, with_settings
-from tributary.errors import StoreUnavailable
+from tributary.errors import StoreUnavailable, WriteConflict
 from tributary.sync.syncs import State
 
 TODAY = date(2026, 11, 20)
@@ -208,3 +208,11 @@ def test_a_refusal_of_credentials_that_were_replaced_meanwhile_stops_nothing() -
     assert bench.status().refused is None
     assert "replaced" in bench.codes
     assert bench.books() == truth_of(bench.shop)
+
+
+def test_somebody_elses_write_at_the_same_moment_is_no_error_that_a_person_is_shown() -> None:
+    bench = SyncBench(customers=30)
+    bench.trap.once("store.put_history", "before", WriteConflict("a person paused it"))
+    bench.backfill()
+    assert "write_conflict" in bench.codes
+    assert bench.status().last_error is None

@@ -49,6 +49,7 @@ TRIES_THAT_DIE: Final = 3
 BELIEVED_DAYS: Final = 7
 """A day that every poll found short for so long is what the account cannot count, and holds the cursor no longer."""
 _THE_PLAN: Final = "the plan"
+HISTORY: Final = "history"
 FIRST_DELAY: Final = 15.0
 LONGEST_DELAY: Final = 900.0
 CLOCKS_APART: Final = timedelta(minutes=5)
@@ -95,7 +96,8 @@ class Poll:
             if connection is None or not connection.enabled or connection.mode != "live":
                 self._close(task)
                 return Done(code="off")
-            if self.store.status(task.connection).refused is not None:
+            status = self.store.status(task.connection)
+            if status.refused is not None:
                 return Done(code="refused")
             lease = self.store.lease(task.connection, self.owner, self.clock.now(), LEASE_SECONDS)
             if lease is Lease.HELD:
@@ -103,13 +105,17 @@ class Poll:
         except RetryError as error:
             return Done(delay=FIRST_DELAY, code=error.code, text=str(error))
         account: _Account | None = None
+        began = self.clock.now()
         try:
             if lease is Lease.LEFT and receives > TRIES_THAT_DIE:
-                self._tell(task.connection, "a task broke off again and again: out of memory or of time")
+                self._tell(task, "a task broke off again and again: out of memory or of time")
                 self._give_up(task)
                 return Done(code="died_given_up")
             account = _Account(self, connection, remaining)
-            return self._run(task, account, receives)
+            done = self._run(task, account, receives)
+            if status.last_error_of == _what(task):
+                self._overcome(task, began)
+            return done
         except HaltError as error:
             return self._halt(task, error, account)
         except Exception as error:
@@ -149,7 +155,7 @@ class Poll:
             self.tasks.send([message_of(msgspec.structs.replace(task, page=1, met=0, most=0, again=True))])
         elif over and walked.is_short_of(task.met):
             text = _short(window, task.met + walked.rows, walked.total)
-            self._tell(task.connection, text)
+            self._tell(task, text)
             if (today - task.day).days > BELIEVED_DAYS:
                 self._move(task)
             else:
@@ -170,10 +176,19 @@ class Poll:
 
         self._change_live(task.connection, moved)
 
-    def _tell(self, connection: str, error: str) -> None:
-        """Keep what went wrong where a person sees it."""
+    def _tell(self, task: SyncTask, error: str) -> None:
+        """Keep what went wrong where a person sees it, until what failed succeeds."""
+        self._tell_of(task.connection, error, _what(task))
+
+    def _tell_of(self, connection: str, error: str, what: str) -> None:
         status = self.store.status(connection)
-        self.store.put_status(connection, msgspec.structs.replace(status, last_error=error, last_error_at=self.clock.now()))
+        self.store.put_status(connection, msgspec.structs.replace(status, last_error=error, last_error_at=self.clock.now(), last_error_of=what))
+
+    def _overcome(self, task: SyncTask, since: datetime) -> None:
+        """What failed before this run has succeeded in it."""
+        status = self.store.status(task.connection)
+        if status.last_error_of == _what(task) and status.last_error_at is not None and status.last_error_at < since:
+            self.store.put_status(task.connection, msgspec.structs.replace(status, last_error=None, last_error_at=None, last_error_of=None))
 
     def _close(self, task: SyncTask) -> None:
         """A poll whose last task comes to nothing is over all the same: the next one begins where it did."""
@@ -299,7 +314,8 @@ class Poll:
         text = str(error) if isinstance(error, RetryError) else place_of(error)
         asked = error.retry_after if isinstance(error, RetryError) else None
         try:
-            self._tell(task.connection, text)
+            if not isinstance(error, WriteConflict):  # a person steers it, or the schedule plans: no trouble
+                self._tell(task, text)
             if receives >= (TRIES_A_HINT if isinstance(task, HintTask) else TRIES) and not isinstance(
                 error, VendorThrottled | StoreUnavailable | WriteConflict
             ):
@@ -442,7 +458,7 @@ class _Progress:
         failed = self._history.failed
         short = window.last < today and walked.is_short_of(self._history.met)
         if short:
-            self._poll._tell(self._account.connection.id, _short(window, met, walked.total))
+            self._poll._tell_of(self._account.connection.id, _short(window, met, walked.total), HISTORY)
             failed = list(dict.fromkeys([*failed, str(window)]))
         before = self._history.counted.get(window.stream, Counted())
         after = msgspec.structs.replace(
@@ -533,6 +549,19 @@ def _short(window: Window, met: int, total: int | None) -> str:
 def _finished_at(live: Live, task: DayTask) -> datetime | None:
     """The newest poll that is over: an older one may end after it."""
     return max(live.finished_at or task.scheduled_at, task.scheduled_at) if task.closes else live.finished_at
+
+
+def _what(task: SyncTask) -> str:
+    """What a task is about, for telling whether it has got over an error."""
+    match task:
+        case DayTask() | ReferenceTask():
+            return str(task.stream)
+        case HistoryTask():
+            return HISTORY
+        case HintTask():
+            return "hint"
+        case ReconcileTask():
+            return "reconcile"
 
 
 def _nth(found: Any, number: int) -> Window | None:

@@ -138,6 +138,8 @@ class Status(_Row, frozen=True, kw_only=True):
     refused_at: datetime | None = None
     last_error: str | None = None
     last_error_at: datetime | None = None
+    last_error_of: str | None = None
+    """What failed: the error is forgotten once that succeeds."""
     reconciled_at: datetime | None = None
     reconciled_days: int = 0
     differences: list[Difference] = []
