@@ -118,8 +118,16 @@ def test_a_customer_is_shown_with_tags_subscriptions_orders_and_revenue() -> Non
         track(
             "Order Completed",
             user_id="orla",
-            properties={"order_id": "0A1B", "total": 1044.95, "shipping": 5.95, "currency": "USD", "products": [{"sku": "KIT-1", "quantity": 2}]},
+            properties={
+                "order_id": "0A1B",
+                "total": 1044.95,
+                "status": "REFUNDED",
+                "shipping": 5.95,
+                "currency": "USD",
+                "products": [{"sku": "KIT-1", "quantity": 2}],
+            },
         ),
+        track("Order Delivered", user_id="orla", properties={"order_id": "0A1B"}),
         track("Order Refunded", user_id="orla", properties={"order_id": "0A1B", "total": "10.00", "currency": "USD"}),
         track(
             "Subscription Started",
@@ -129,6 +137,21 @@ def test_a_customer_is_shown_with_tags_subscriptions_orders_and_revenue() -> Non
         track("Order Refunded", user_id="orla", properties={"order_id": "only-a-refund", "total": 700, "currency": "JPY"}),
     )
     said = rendered(*show.contact(describe(world.the("user", "orla"), ())))
-    for words in ("vip", "5F6E", "active", "30 days", "2026-04-03", "39.00 USD", "0A1B", "2 x KIT-1", "1,044.95 USD", "10.00 USD", "1,029.00 USD", "-700 JPY"):
+    for words in (
+        "vip",
+        "5F6E",
+        "active",
+        "30 days",
+        "2026-04-03",
+        "39.00 USD",
+        "0A1B",
+        "2 x KIT-1",
+        "1,044.95 USD",
+        "10.00 USD",
+        "1,029.00 USD",
+        "-700 JPY",
+        "completed (REFUNDED)",
+        "delivered",
+    ):
         assert words in said, words
     assert "customer since 2026-03-04 12:00:00, 1 sales" in said

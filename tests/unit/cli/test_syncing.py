@@ -120,6 +120,12 @@ def test_watching_ends_once_every_history_is_read_or_cannot_be() -> None:
     assert "refused" in out.getvalue()
 
 
+def test_watching_a_paused_sync_says_how_it_goes_on() -> None:
+    console, out = screen()
+    syncing.watch(lambda: [with_(state=State.PAUSED)], console, sleep=lambda _seconds: None)
+    assert "`sync resume` goes on" in out.getvalue()
+
+
 def test_a_whole_sync_can_be_watched_to_its_end() -> None:
     bench = SyncBench(customers=30, seconds_a_call=5.0)
     bench.tick()

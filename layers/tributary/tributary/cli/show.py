@@ -162,15 +162,16 @@ def _purchases(described: Mapping[str, Any]) -> Iterable[Table | Text]:
     if described["orders"]:
         yield _titled(
             "orders",
-            ("id", "state", "sold", "items", "comes to", "refunded", "charged back", "net"),
+            ("id", "state", "parcel", "sold", "items", "comes to", "refunded", "voided", "charged back", "net"),
             [
                 (
                     order["order_id"],
-                    order["state"] or "",
+                    _state(order),
+                    order["fulfilment"] or "",
                     _brief(order["sold_at"]),
                     ", ".join(f"{item['quantity']} x {item['sku'] or item['name'] or item['product_id']}" for item in order["items"]),
                     _text(order["comes_to"]["total"]) if order["comes_to"] else "",
-                    *(_each(order["money"], name) for name in ("refunded", "charged_back", "net")),
+                    *(_each(order["money"], name) for name in ("refunded", "voided", "charged_back", "net")),
                 )
                 for order in described["orders"]
             ],
@@ -180,6 +181,12 @@ def _purchases(described: Mapping[str, Any]) -> Iterable[Table | Text]:
         names = ("gross", "discount", "tax", "shipping", "refunded", "charged_back", "voided", "returned", "net")
         rows_of_money = [tuple(_text(balance[name]) for name in names) for balance in described["lifetime"]]
         yield _titled("revenue", tuple(name.replace("_", " ") for name in names), rows_of_money)
+
+
+def _state(order: Mapping[str, Any]) -> str:
+    """Our word, and the source's own where it says more: `completed (REFUNDED)`."""
+    state, status = order["state"] or "", order["status"] or ""
+    return state if not status or status.lower() in {state, "complete"} else f"{state} ({status})".strip()
 
 
 def _journey(journey: Mapping[str, Any]) -> Iterable[Table | Text]:

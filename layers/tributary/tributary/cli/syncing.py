@@ -53,6 +53,9 @@ def watch(look: Callable[[], Sequence[Sync]], screen: Console, *, sleep: Callabl
             found = look()
             live.update(shown(found), refresh=True)
             if not any(sync.state in _GOING for sync in found):
+                paused = ", ".join(sync.label for sync in found if sync.state is State.PAUSED)
+                if paused:
+                    screen.print(plain(f"paused: {paused}; `sync resume` goes on", "yellow"))
                 return
             sleep(LOOK_SECONDS)
 
