@@ -423,6 +423,7 @@ class Operator:
         check_label(change.label)
         _check_filter(named.get("filter"))
         self._check_sources(named.get("sources", []))
+        _check_means_something(self._kind(current.value.type), named)
         if change.settings is UNSET:
             return self._put("connection", connection, current, msgspec.structs.replace(current.value, **named))
         kind = self._kind(current.value.type)
@@ -455,6 +456,7 @@ class Operator:
         check_label(draft.label)
         self._check_settings(kind, _given(draft.settings))
         _check_filter(draft.filter)
+        _check_means_something(kind, {name: getattr(draft, name) for name in _OF_DESTINATIONS})
         return kind
 
     def secret_settings(self, connection: Connection) -> dict[str, Any]:
@@ -578,6 +580,16 @@ def _check_move(setting: str, before: Mapping[str, Any], after: Mapping[str, Any
     """A stored credential goes to no other address than the one it was given for: else whoever may change a connection could read it there."""
     if kept and before.get(setting) != after.get(setting):
         raise Invalid("give the credential again, as it would be sent to another address", field=f"settings.{kept[0]}")
+
+
+_OF_DESTINATIONS: Final = ("sources", "filter", "history", "consent_categories")
+
+
+def _check_means_something(kind: ConnectionKind, given: Mapping[str, Any]) -> None:
+    """What says which events a destination takes says nothing of an account that is read."""
+    for name in _OF_DESTINATIONS:
+        if kind.is_origin and given.get(name):
+            raise Invalid("means nothing for an account that events come from", field=name)
 
 
 def _check_filter(filter: Condition | None) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 from typing import Any
 
+import msgspec
 import pytest
 
 from tests.kit.builders import NOON
@@ -373,3 +374,15 @@ def test_customers_of_two_accounts_never_share_user_ids() -> None:
     second = bench.operator.create_connection(NewConnection(type="konnektive", label="B", settings=account)).value
     with pytest.raises(Invalid, match="another person in each"):
         bench.operator.update_connection(second.id, ConnectionChange(settings={"userId": "customerId"}))
+
+
+@pytest.mark.parametrize("given", [{"history": True}, {"filter": Condition(event=["Booked"])}, {"consent_categories": ["marketing"]}])
+def test_what_chooses_events_for_a_destination_is_refused_for_an_account_that_is_read(given: dict[str, Any]) -> None:
+    bench = Bench()
+    account = NewConnection(type="konnektive", label="CRM", settings={"loginId": "shop", "password": "secret"})
+    with pytest.raises(Invalid, match="means nothing") as refused:
+        bench.operator.create_connection(msgspec.structs.replace(account, **given))
+    assert refused.value.field == next(iter(given))
+    made = bench.operator.create_connection(account).value
+    with pytest.raises(Invalid, match="means nothing"):
+        bench.operator.update_connection(made.id, ConnectionChange(**given))
