@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Final
 
+from tributary.sources.konnektive import records
 from tributary.sources.konnektive.records import Kind
 
 
@@ -27,10 +28,5 @@ ENDPOINTS: Final[Mapping[Stream, str]] = {
     Stream.PRODUCTS: "product/query",
 }
 SUMMARY: Final = "transactions/summary"
-KINDS: Final[Mapping[Stream, Kind]] = {
-    Stream.CUSTOMERS: Kind.CUSTOMER,
-    Stream.ORDERS: Kind.ORDER,
-    Stream.TRANSACTIONS: Kind.TRANSACTION,
-    Stream.PURCHASES: Kind.PURCHASE,
-}
+KINDS: Final[Mapping[Stream, Kind]] = {Stream(name): kind for name, kind in records.KINDS.items()}
 """The streams that are walked by day, in the order in which they are: who, what they ordered, what they paid, what goes on."""
