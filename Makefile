@@ -7,7 +7,7 @@ SHOP ?=
 BIN := .venv/bin
 PY := $(BIN)/python
 UV := $(BIN)/uv
-LOCKS := requirements-dev.txt layers/dependencies/requirements.txt
+LOCKS := requirements-dev.txt layers/dependencies/requirements.txt layers/analytics/requirements.txt
 CODE := layers/tributary/tributary functions local tests
 COMPILE_LOCK := $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate
 
@@ -62,6 +62,7 @@ deploy: install ## Build for AWS, deploy with samconfig.toml, make the first key
 lock: install ## Pin again what pyproject.toml asks for; UPGRADE=1 takes newer versions.
 	$(COMPILE_LOCK) $(if $(UPGRADE),--upgrade) --group dev -o requirements-dev.txt pyproject.toml
 	$(COMPILE_LOCK) $(if $(UPGRADE),--upgrade) -c requirements-dev.txt -o layers/dependencies/requirements.txt pyproject.toml
+	$(COMPILE_LOCK) $(if $(UPGRADE),--upgrade) -c requirements-dev.txt -o layers/analytics/requirements.txt --group pyproject.toml:analytics
 
 clean: ## Remove everything that was installed or built.
 	rm -rf .venv .local .aws-sam .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis layers/tributary/*.egg-info

@@ -17,7 +17,8 @@
     │     ├── ConnectionDeleted   the connection it was meant for is gone
     │     ├── QueueExpiryNear     it has to wait on, and the queue would soon drop it
     │     ├── UnreadableMessage   our own message does not parse
-    │     └── RowUnreadable       a record of a source has no id, or a field without which it would be misread
+    │     ├── RowUnreadable       a record of a source has no id, or a field without which it would be misread
+    │     └── ReportTooLarge      a report needs more memory or time than its function has
     └── HaltError       our configuration or credential is wrong: stop this destination, alarm, lose nothing
           ├── CredentialRefused
           ├── CredentialMissing
@@ -174,6 +175,12 @@ class RowUnreadable(ParkError):
     def __init__(self, message: str, *, field: str) -> None:
         super().__init__(message)
         self.field = field
+
+
+class ReportTooLarge(ParkError):
+    """A report needs more memory, room or time than its function has. The text says what would help."""
+
+    code = "report_too_large"
 
 
 class HaltError(TributaryError):

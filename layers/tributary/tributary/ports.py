@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence, Set
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -11,6 +12,7 @@ from typing import Any, NamedTuple, Protocol
 import msgspec
 
 from tributary.events import Event
+from tributary.facts.tables import Fact, Kind, Needs
 from tributary.settings import Connection, UnreadableConnection
 
 
@@ -291,3 +293,35 @@ class ShadowStore(Protocol):
     def of(self, connection: str) -> Iterator[Mapping[str, Any]]:
         """`{source, messageId, type, receivedAt, requests: [{method, url, query, form, json, headers, notes}]}`, by the events' stamps, oldest first. What was
         built with placeholders in place of credentials."""
+
+
+class FactSink(Protocol):
+    """FACTS, for those who write it."""
+
+    def append(self, rows: Mapping[Kind, Sequence[Fact]]) -> None:
+        """Keep the rows; they are seen by readers that look from now on. The same rows again do no harm. Rows of erased people are left out. Raises
+        `StoreUnavailable`: then some may have been kept."""
+
+
+class Relations(Protocol):
+    """Facts that were opened, as relations to ask in SQL: one of each kind that was asked for, named by it, with the columns of its table but `version` and
+    `gone`. Of rows with one key only the newest is there, none that is gone, none of an erased person; `person` is one node for all that is known to be one
+    person. A kind holds the months asked for, and may hold others. `contacts` has one row a person."""
+
+    @property
+    def as_of(self) -> datetime:
+        """When it was last looked which facts there are."""
+
+    @property
+    def snapshot(self) -> str:
+        """Which facts these are: the same text for the same facts."""
+
+    def rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        """The answer of one statement; `?` stands for a parameter. Raises `ReportTooLarge` where the memory or the time allowed does not suffice."""
+
+
+class Facts(Protocol):
+    """FACTS, for those who ask."""
+
+    def open(self, needs: Needs) -> AbstractContextManager[Relations]:
+        """What is needed, fetched and ready. Raises `StoreUnavailable`, or `ReportTooLarge` where it is more than this function has room for."""
