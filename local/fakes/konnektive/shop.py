@@ -23,6 +23,7 @@ from zoneinfo import ZoneInfo
 from local.fakes.konnektive import catalogue
 from local.fakes.konnektive.catalogue import Attribution, Campaign, Product
 from local.fakes.konnektive.model import Customer, Fulfillment, Happening, Item, Order, Purchase, R, Record, Table, Transaction
+from local.fakes.konnektive.reports import reports
 from local.fakes.konnektive.truth import Ledger
 
 MINUTE: Final = 60
@@ -846,7 +847,7 @@ class Shop:
         earned: Counter[str] = Counter()
         for order in self.orders.rows.values():
             earned[order.currency] += order.earned
-        return {"now": self.local(self.now), "zone": self.zone.key, **self.ledger.as_json(), "earned": dict(sorted(earned.items()))}
+        return {"now": self.local(self.now), "zone": self.zone.key, **self.ledger.as_json(), "earned": dict(sorted(earned.items())), "reports": reports(self)}
 
 
 HAPPENINGS: Final[Mapping[str, Iterable[str]]] = {

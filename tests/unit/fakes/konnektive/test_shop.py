@@ -93,6 +93,22 @@ def test_the_days_of_the_truth_add_up_to_its_revenue(grown: Account) -> None:
         }
 
 
+def test_what_reports_must_come_to_is_the_truth_by_other_names(grown: Account) -> None:
+    truth = grown.truth()
+    reports = truth["reports"]
+    sales = reports["sales"]
+    assert {currency: sums["sales"] for currency, sums in sales.items()} == {currency: sums["gross"] for currency, sums in truth["revenue"].items()}
+    assert {currency: sums["earned"] for currency, sums in sales.items()} == truth["earned"]
+    for of in ("campaigns", "sources"):
+        for currency, parts in reports[of].items():
+            assert {name: sum(part[name] for part in parts.values()) for name in ("orders", "sales", "earned", "refunded")} == {
+                name: sales[currency][name] for name in ("orders", "sales", "earned", "refunded")
+            }
+    assert sum(cohort["leads"] for cohort in reports["cohorts"].values()) == reports["leads"] == truth["contacts"]
+    assert reports["subscriptions"]["all"] == sum(truth["subscriptions"].values())
+    assert reports["funnel"]["started"] >= reports["funnel"]["sold"] >= reports["funnel"]["rebilled"] > 0
+
+
 def test_the_summary_has_the_same_net_revenue_as_the_truth_and_books_refunds_on_the_day_of_the_sale(grown: Account) -> None:
     summary = grown.ask("transactions/summary", reportType="date", dateRangeType="txnDate", startDate="1/1/24", endDate="12/31/30")["message"]
     by_symbol = {"$": "USD", "¥": "JPY"}
