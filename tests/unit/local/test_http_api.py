@@ -91,11 +91,11 @@ class _NoPolicies:
 def test_the_projects_own_template_is_known_route_by_route(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
     written = yaml_parse((ROOT / "template.yaml").read_text())
-    for layer in ("TributaryLayer", "DependenciesLayer"):
-        written["Resources"][layer]["Properties"]["ContentUri"] = "s3://bucket/key"
     stated: set[str] = set()
     for resource in written["Resources"].values():
-        if resource["Type"] == "AWS::Serverless::Function":
+        if resource["Type"] == "AWS::Serverless::LayerVersion":
+            resource["Properties"]["ContentUri"] = "s3://bucket/key"
+        elif resource["Type"] == "AWS::Serverless::Function":
             resource["Properties"]["CodeUri"] = "s3://bucket/key"
             events = resource["Properties"].get("Events", {}).values()
             stated |= {f"{event['Properties']['Method']} {event['Properties']['Path']}" for event in events if event["Type"] == "HttpApi"}
