@@ -11,11 +11,11 @@ from typing import Any, Final
 from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from tributary.adapters import aws
 from tributary.adapters.duck import Allowance, Engine
 from tributary.adapters.fact_files import FactFiles, S3FactObjects
 from tributary.adapters.fact_manifest import DynamoManifests
-
-from tributary.adapters import aws
 from tributary.adapters.poison import DynamoPoisonRecords
 from tributary.clock import SystemClock
 from tributary.environments import WriteFactsEnv

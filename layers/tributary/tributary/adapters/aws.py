@@ -10,6 +10,7 @@ from botocore.config import Config
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_s3 import S3Client
     from mypy_boto3_sns import SNSClient
     from mypy_boto3_sqs import SQSClient
     from mypy_boto3_ssm import SSMClient
@@ -44,6 +45,11 @@ def ssm() -> SSMClient:
 @cache
 def sns() -> SNSClient:
     return boto3.client("sns", config=CLIENT_CONFIG)
+
+
+@cache
+def s3() -> S3Client:
+    return boto3.client("s3", config=CLIENT_CONFIG)
 
 
 @cache
