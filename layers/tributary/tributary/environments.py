@@ -57,6 +57,22 @@ class ResolveEnv(_Environment):
     contacts_table: str
     config_table: str
     secrets_prefix: str
+    facts_queue_url: str
+
+
+@dataclass(frozen=True)
+class ContactFactsEnv(_Environment):
+    events_table: str
+    config_table: str
+    secrets_prefix: str
+    facts_queue_url: str
+
+
+@dataclass(frozen=True)
+class WriteFactsEnv(_Environment):
+    events_table: str
+    config_table: str
+    facts_bucket: str
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,7 @@ from msgspec import UNSET, UnsetType
 
 from tributary import access
 from tributary.conditions import MAX_DEPTH, Condition, depth
+from tributary.contacts.traits import KNOWN_TRAITS
 from tributary.currencies import is_currency
 from tributary.drafts import AccountChange, ConnectionChange, KeyRotation, NewConnection, NewKey, NewSource, SourceChange
 from tributary.errors import CredentialMissing, SettingsInvalid
@@ -248,6 +249,8 @@ class Operator:
             raise Invalid("not an email address", field="alert_email")
         if change.report_defaults is not UNSET:
             _check_size(change.report_defaults, "report_defaults")
+        if change.report_fields is not UNSET and (known := sorted(KNOWN_TRAITS & set(change.report_fields))):
+            raise Invalid(f"not custom fields: {', '.join(known)}", field="report_fields")
         account = msgspec.structs.replace(current.value, **_named(change))
         return self._put("account", "settings", current, account)
 
