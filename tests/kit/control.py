@@ -10,12 +10,15 @@ from typing import Any
 from tests.kit.builders import TestClock
 from tests.kit.config import KINDS, Bench, RowKeys
 from tests.kit.deliveries import MemoryParking, MemoryShadowStore
+from tests.kit.entered import MemoryBatchFiles, MemoryFactSink
 from tests.kit.stores import MemoryEventLog, MemoryFeed, MemoryQueue
 from tests.kit.sync import MemorySyncStore
 from tributary.access import Access, CachedKeys
 from tributary.control.http import Request, Response, Router
 from tributary.control.routes import ControlApi
 from tributary.drafts import NewKey
+from tributary.entered.batches import AD_SPEND, RATES, Batches
+from tributary.entered.entering import Entering
 from tributary.operator import ConnectionKind, Operator
 from tributary.recent import RecentEvents
 from tributary.settings import Connection, UnreadableConnection
@@ -64,12 +67,20 @@ class ControlBench(Bench):
         self.parking = MemoryParking()
         self.shadow = MemoryShadowStore()
         self.syncs, self.tasks = MemorySyncStore(), MemoryQueue()
+        self.files, self.facts = MemoryBatchFiles(), MemoryFactSink()
+        self.entering = Entering(
+            spend=Batches(AD_SPEND, rows=self.rows, files=self.files, sink=self.facts, now=self.clock.now),
+            rates=Batches(RATES, rows=self.rows, files=self.files, sink=self.facts, now=self.clock.now),
+            reporting_currency=lambda: self.operator.account().value.reporting_currency,
+            now=self.clock.now,
+        )
         self.api = ControlApi(
             operator=self.operator,
             recent=RecentEvents(self.feed, self.log),
             parking=self.parking,
             shadow=self.shadow,
             syncs=Syncs(connections=OperatorsConnections(self.operator), store=self.syncs, tasks=self.tasks, clock=TestClock(self.clock.now())),
+            entering=self.entering,
             now=self.clock.now,
         )
         access = Access(CachedKeys(RowKeys(self.rows), self.clock.monotonic), now=self.clock.now)
