@@ -17,8 +17,7 @@ from tributary.access import Access, CachedKeys
 from tributary.control.http import Request, Response, Router
 from tributary.control.routes import ControlApi
 from tributary.drafts import NewKey
-from tributary.entered.batches import AD_SPEND, RATES, Batches
-from tributary.entered.entering import Entering
+from tributary.entered.entering import entering_of
 from tributary.operator import ConnectionKind, Operator
 from tributary.recent import RecentEvents
 from tributary.settings import Connection, UnreadableConnection
@@ -68,12 +67,7 @@ class ControlBench(Bench):
         self.shadow = MemoryShadowStore()
         self.syncs, self.tasks = MemorySyncStore(), MemoryQueue()
         self.files, self.facts = MemoryBatchFiles(), MemoryFactSink()
-        self.entering = Entering(
-            spend=Batches(AD_SPEND, rows=self.rows, files=self.files, sink=self.facts, now=self.clock.now),
-            rates=Batches(RATES, rows=self.rows, files=self.files, sink=self.facts, now=self.clock.now),
-            reporting_currency=lambda: self.operator.account().value.reporting_currency,
-            now=self.clock.now,
-        )
+        self.entering = entering_of(rows=self.rows, files=self.files, sink=self.facts, operator=self.operator, now=self.clock.now)
         self.api = ControlApi(
             operator=self.operator,
             recent=RecentEvents(self.feed, self.log),

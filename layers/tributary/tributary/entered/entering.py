@@ -12,12 +12,13 @@ import msgspec
 
 from tributary.entered import ad_spend, csv_files, rates
 from tributary.entered.ad_spend import AdSpendRow, Defaults
-from tributary.entered.batches import Batch, Batches
+from tributary.entered.batches import AD_SPEND, RATES, Batch, Batches, BatchFiles
 from tributary.entered.csv_files import FileUnreadable
 from tributary.entered.rates import RateRow
 from tributary.entered.reading import Form, Row, RowError
 from tributary.facts.tables import AdSpendFact, RateFact
-from tributary.operator import Invalid
+from tributary.operator import Invalid, Operator, Rows
+from tributary.ports import FactSink
 
 MAX_ROWS: Final = 20_000
 """Of a request: what a function reads, keeps and tells well within its time. A year of 50 advertisements."""
@@ -100,6 +101,16 @@ class Entering:
 
     def _latest(self) -> date:
         return (self.now() + _AHEAD).date()
+
+
+def entering_of(*, rows: Rows, files: BatchFiles, sink: FactSink, operator: Operator, now: Callable[[], datetime]) -> Entering:
+    """All of it on the same stores."""
+    return Entering(
+        spend=Batches(AD_SPEND, rows=rows, files=files, sink=sink, now=now),
+        rates=Batches(RATES, rows=rows, files=files, sink=sink, now=now),
+        reporting_currency=lambda: operator.account().value.reporting_currency,
+        now=now,
+    )
 
 
 def _rows(given: Sequence[Any] | bytes, columns: csv_files.Columns, row: type[msgspec.Struct]) -> tuple[Form, Sequence[Row], Sequence[str], str | None]:

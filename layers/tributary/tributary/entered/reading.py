@@ -218,7 +218,8 @@ def _from_micros(found: Any, currency: str) -> int:
         found = int(found)
     micros = _integer(found, "Millionths of the currency are a whole number.", digits=MAX_DIGITS + 3)
     whole, rest = divmod(micros * 10 ** MINOR_UNITS[currency], _MICROS)
-    return whole + (2 * rest > _MICROS or (2 * rest == _MICROS and whole % 2 == 1))
+    up = 2 * rest > _MICROS or (2 * rest == _MICROS and whole % 2 == 1)
+    return int(whole) + int(up)
 
 
 def _integer(found: Any, otherwise: str, *, digits: int = MAX_DIGITS) -> int:
