@@ -12,6 +12,7 @@ import yaml
 
 from tributary.control.openapi import document
 from tributary.control.routes import ControlApi
+from tributary.entered.entering import Entering
 
 PATH: Final = Path(__file__).resolve().parent.parent / "docs" / "openapi.yaml"
 _HEADER: Final = "# Written by `make openapi` from the code: change that, not this.\n"
@@ -27,7 +28,8 @@ class _Dumper(yaml.SafeDumper):
 def text() -> str:
     """The file as it should be."""
     nothing = cast("Any", None)  # a table of routes needs no stores behind it
-    routes = ControlApi(operator=nothing, recent=nothing, parking=nothing, shadow=nothing, syncs=nothing, now=nothing).routes()
+    entering = Entering(spend=nothing, rates=nothing, reporting_currency=nothing, now=nothing)
+    routes = ControlApi(operator=nothing, recent=nothing, parking=nothing, shadow=nothing, syncs=nothing, entering=entering, now=nothing).routes()
     return _HEADER + yaml.dump(document(routes), Dumper=_Dumper, sort_keys=False, width=160, allow_unicode=True)
 
 

@@ -48,6 +48,8 @@ def handler(monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
         "CONFIG_TABLE": "config",
         "SECRETS_PREFIX": "/shop",
         "SYNC_QUEUE_URL": "https://sqs.us-east-1.amazonaws.com/123456789012/sync.fifo",
+        "FACTS_QUEUE_URL": "https://sqs.us-east-1.amazonaws.com/123456789012/facts",
+        "FACTS_BUCKET": "facts",
     }.items():
         monkeypatch.setenv(name, value)
     for client in CLIENTS:

@@ -89,6 +89,8 @@ class ControlEnv(_Environment):
     config_table: str
     secrets_prefix: str
     sync_queue_url: str
+    facts_queue_url: str
+    facts_bucket: str
 
 
 @dataclass(frozen=True)

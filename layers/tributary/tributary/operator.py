@@ -242,7 +242,7 @@ class Operator:
         """Change what the draft names. `version`: the one the caller has seen, if it matters to them."""
         current = _of_version(self.account(), version)
         if change.time_zone is not UNSET:
-            _check_time_zone(change.time_zone)
+            check_time_zone(change.time_zone)
         if change.reporting_currency is not UNSET and not is_currency(change.reporting_currency):
             raise Invalid("not an ISO 4217 currency code such as USD", field="reporting_currency")
         if change.alert_email is not UNSET and change.alert_email and not is_email(change.alert_email):
@@ -572,11 +572,12 @@ def _of_version(current: Versioned[T], version: int | None) -> Versioned[T]:
     return current
 
 
-def _check_time_zone(name: str) -> None:
+def check_time_zone(name: str, field: str = "time_zone") -> None:
+    """Raise `Invalid` for one that the database of time zones does not have."""
     try:
         ZoneInfo(name)
     except (ValueError, OSError, LookupError) as error:  # a malformed name, a folder of the database, no such zone
-        raise Invalid("not an IANA time zone such as America/New_York", field="time_zone") from error
+        raise Invalid("not an IANA time zone such as America/New_York", field=field) from error
 
 
 def _check_move(setting: str, before: Mapping[str, Any], after: Mapping[str, Any], *, kept: Sequence[str]) -> None:

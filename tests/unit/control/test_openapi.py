@@ -148,9 +148,13 @@ def filled() -> tuple[ControlBench, dict[str, str]]:
         )
     )
     account = bench.operator.create_connection(NewConnection(type="konnektive", label="CRM", settings={"loginId": "shop", "password": "secret"})).value.id
-    return bench, {"{source}": source, "{connection}": connection, "{account}": account, "{key}": key}
+    spend = bench.call("POST", "/api/ad-spend", {"rows": [SPEND, {**SPEND, "date": "today"}]}).body["batch"]["id"]
+    rates = bench.call("POST", "/api/rates", {"rows": [RATE]}).body["batch"]["id"]
+    return bench, {"{spend}": spend, "{rates}": rates, "{source}": source, "{connection}": connection, "{account}": account, "{key}": key}
 
 
+SPEND = {"date": "2026-03-01", "platform": "google", "ad_id": "7", "spend": 1234}
+RATE = {"day": "2026-03-01", "from": "EUR", "to": "USD", "rate": 1.0842}
 BODIES: dict[tuple[str, str], Any] = {
     ("PATCH", "/api/account"): {"name": "Shop"},
     ("POST", "/api/sources"): {"label": "App"},
@@ -159,6 +163,8 @@ BODIES: dict[tuple[str, str], Any] = {
     ("POST", "/api/connections"): {"type": "kissmetrics", "label": "Other", "settings": {"apiKey": "k"}},
     ("PATCH", "/api/connections/{connection}"): {"mode": "shadow"},
     ("POST", "/api/keys"): {"label": "y", "scopes": ["*"]},
+    ("POST", "/api/ad-spend"): {"rows": [{**SPEND, "spend": 5}]},
+    ("POST", "/api/rates"): {"rows": [{**RATE, "rate": "1.1"}]},
     ("POST", "/api/syncs/{connection}/restart"): {"from_day": "2025-01-01"},
 }
 ROUTES = [(route.method, route.path) for route in ControlBench().api.routes()]
@@ -168,7 +174,12 @@ ROUTES = [(route.method, route.path) for route in ControlBench().api.routes()]
 def test_the_answers_of_each_route_are_as_described(method: str, path: str) -> None:
     bench, ids = filled()
     target = path
-    for name, value in {**ids, "{connection}": ids["{account}" if path.startswith("/api/syncs") else "{connection}"]}.items():
+    chosen = {
+        **ids,
+        "{connection}": ids["{account}" if path.startswith("/api/syncs") else "{connection}"],
+        "{batch}": ids["{spend}" if path.startswith("/api/ad-spend") else "{rates}"],
+    }
+    for name, value in chosen.items():
         target = target.replace(name, value)
     if target == "/api/events":
         check(bench.call(method, "/api/events?bodies=true"), method, path)

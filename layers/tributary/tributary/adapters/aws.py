@@ -63,5 +63,10 @@ def ssm_for_caller() -> SSMClient:
 
 
 @cache
+def s3_for_caller() -> S3Client:
+    return boto3.client("s3", config=CALLER_CONFIG)
+
+
+@cache
 def sqs_for_caller() -> SQSClient:
     return boto3.client("sqs", config=CALLER_CONFIG)

@@ -21,13 +21,16 @@ from tributary.errors import StoreUnavailable, place_of
 from tributary.gateway import call_of
 from tributary.settings import Key
 
-Method = Literal["GET", "POST", "PATCH", "DELETE"]
+Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
 
 MAX_BODY_BYTES: Final = 65_536
 """Settings are small; the gateway would let through 10 MB."""
 MAX_PARAMETERS: Final = 50
+MAX_IDEMPOTENCY_KEY: Final = 255
+"""Characters of an `Idempotency-Key`."""
 
 _JSON_TYPES: Final = re.compile(r"application/(?:[a-z0-9.+-]+\+)?json(?:\s*;.*)?", re.IGNORECASE)
+_CSV_TYPES: Final = re.compile(r"(?:text|application)/csv(?:\s*;.*)?", re.IGNORECASE)
 _ETAG: Final = re.compile(r'"([0-9]{1,15})"')
 _NOT_JSON: Final = "The body is not valid JSON."
 
@@ -53,11 +56,13 @@ class Call:
     query: Any
     """The route's `query`; None where it has none."""
     body: Any
-    """The route's `body`; None where it has none."""
+    """The route's `body`; the bytes of a CSV; None where it has none."""
     key: Key | None
     """Whose call it is; None where a route is open."""
     version: int | None
     """Of `If-Match`: the version that the caller has seen."""
+    idempotency_key: str | None = None
+    """Of `Idempotency-Key`, where the route takes it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,6 +92,14 @@ class Route:
     status: int = 200
     versioned: bool = False
     """Whether it takes `If-Match`."""
+    idempotent: bool = False
+    """Whether it takes `Idempotency-Key`."""
+    rows: type[msgspec.Struct] | None = None
+    """What the `rows` of its body are, where it reads them one by one."""
+    csv: bool = False
+    """Whether it takes CSV beside JSON."""
+    max_body: int = MAX_BODY_BYTES
+    """Bytes."""
     problems: Sequence[int] = ()
     """What it answers beside 400, 401, 403, 500 and 503."""
 
@@ -189,7 +202,14 @@ def _pattern(path: str) -> re.Pattern[str]:
 
 
 def _call(route: Route, request: Request, path: Mapping[str, str], key: Key | None) -> Call:
-    return Call(path=path, query=_query(route, request.query), body=_body(route, request), key=key, version=_version(route, request.headers))
+    return Call(
+        path=path,
+        query=_query(route, request.query),
+        body=_body(route, request),
+        key=key,
+        version=_version(route, request.headers),
+        idempotency_key=_idempotency_key(route, request.headers),
+    )
 
 
 def _query(route: Route, text: str) -> msgspec.Struct | None:
@@ -222,16 +242,19 @@ def _is_text(given: str) -> bool:
     return not any("\ud800" <= character <= "\udfff" for character in given)
 
 
-def _body(route: Route, request: Request) -> msgspec.Struct | None:
+def _body(route: Route, request: Request) -> msgspec.Struct | bytes | None:
     if route.body is None:
         if request.body:
             raise Problem(status=400, code="unexpected_body", field="body", detail="This takes no body.")
         return None
-    if len(request.body) > MAX_BODY_BYTES:
-        raise Problem(status=413, code="body_too_large", field="body", detail=f"The body has more than {MAX_BODY_BYTES} bytes.")
+    if len(request.body) > route.max_body:
+        raise Problem(status=413, code="body_too_large", field="body", detail=f"The body has more than {route.max_body} bytes.")
     content_type = request.headers.get("content-type", "").strip()
+    if route.csv and _CSV_TYPES.fullmatch(content_type):
+        return request.body
     if content_type and not _JSON_TYPES.fullmatch(content_type):
-        raise Problem(status=415, code="unsupported_media_type", field="content-type", detail="Send JSON, with `content-type: application/json`.")
+        csv = ", or CSV, with `text/csv`" if route.csv else ""
+        raise Problem(status=415, code="unsupported_media_type", field="content-type", detail=f"Send JSON, with `content-type: application/json`{csv}.")
     try:
         return msgspec.json.decode(request.body or b"{}", type=route.body)
     except msgspec.ValidationError as error:
@@ -252,6 +275,16 @@ def _version(route: Route, headers: Mapping[str, str]) -> int | None:
     if match is None:
         raise Problem(status=400, code="invalid_parameter", field="if-match", detail='Give the ETag of the answer you have read, as `"3"`.')
     return int(match[1])
+
+
+def _idempotency_key(route: Route, headers: Mapping[str, str]) -> str | None:
+    if not route.idempotent or "idempotency-key" not in headers:
+        return None
+    key = headers["idempotency-key"].strip()
+    if not 0 < len(key) <= MAX_IDEMPOTENCY_KEY or not key.isascii() or not key.isprintable():
+        detail = f"A key is 1 to {MAX_IDEMPOTENCY_KEY} printable ASCII characters."
+        raise Problem(status=400, code="invalid_parameter", field="idempotency-key", detail=detail)
+    return key
 
 
 def _encoded(answer: Answer | Problem, instance: str) -> tuple[int, dict[str, str], bytes, str]:

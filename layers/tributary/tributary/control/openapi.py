@@ -11,12 +11,13 @@ import msgspec
 
 from tributary.access import SCOPES
 from tributary.control import tracking
-from tributary.control.http import Route
+from tributary.control.http import MAX_IDEMPOTENCY_KEY, Route
 from tributary.control.problems import CONTENT_TYPE, ProblemDetails
 from tributary.version import VERSION
 
 _REF: Final = "#/components/schemas/{name}"
 _JSON: Final = "application/json"
+_CSV: Final = "text/csv"
 _DESCRIPTION: Final = """\
 A customer-journey pipeline: the Segment tracking API in, marketing tools out, and this API to operate it.
 
@@ -31,7 +32,7 @@ _PROBLEMS: Final[dict[int, str]] = {
     409: "Something refers to it, or it was changed at the same time.",
     412: "It was changed since the version in `If-Match`.",
     413: "The body is too large.",
-    415: "The body is not JSON.",
+    415: "The body is not JSON, or CSV where that is taken.",
     500: "A fault of ours.",
     503: "A store did not answer; try again after `Retry-After`.",
 }
@@ -40,6 +41,8 @@ _TAGS: Final[dict[str, str]] = {
     "sources": "Where events come from; each has write keys.",
     "connections": "Destination accounts that events are forwarded to.",
     "keys": "API keys, and write keys to list and revoke.",
+    "ad-spend": "What advertisements cost, in batches that can be taken back.",
+    "rates": "What currencies were worth in one another, in batches too.",
     "events": "The accepted and rejected events of the last days.",
     "health": "Whether it is alive.",
     "tracking": "The Segment tracking API: any Segment SDK works by changing its host.",
@@ -48,12 +51,14 @@ _TAGS: Final[dict[str, str]] = {
 
 def document(routes: Sequence[Route]) -> dict[str, Any]:
     """The whole document as plain data."""
-    structs = [struct for route in routes for struct in (route.query, route.body, route.answer) if struct is not None]
+    structs = [struct for route in routes for struct in (route.query, route.body, route.rows, route.answer) if struct is not None]
     structs += [ProblemDetails, tracking.TrackingCall, tracking.TrackingBatch, tracking.TrackingAnswer, tracking.TrackingRefusal]
     queries = {route.query.__name__ for route in routes if route.query is not None}
     _, schemas = msgspec.json.schema_components(dict.fromkeys(structs), ref_template=_REF)
     paths: dict[str, dict[str, Any]] = {}
     for route in routes:
+        if route.body is not None and route.rows is not None:
+            schemas[route.body.__name__]["properties"]["rows"]["items"] = _ref(route.rows)
         paths.setdefault(route.path, {})[route.method.lower()] = _operation(route, schemas)
     return {
         "openapi": "3.1.0",
@@ -79,10 +84,16 @@ def _operation(route: Route, schemas: dict[str, Any]) -> dict[str, Any]:
     if route.versioned:
         text = 'The `ETag` of what you have read, as `"3"`: changes nothing if it was changed since.'
         parameters.append({"name": "If-Match", "in": "header", "description": text, "schema": {"type": "string"}})
+    if route.idempotent:
+        text = "The same key again is the same batch again, whatever happened to the first answer; with other rows it is refused."
+        parameters.append({"name": "Idempotency-Key", "in": "header", "description": text, "schema": {"type": "string", "maxLength": MAX_IDEMPOTENCY_KEY}})
     if parameters:
         operation["parameters"] = parameters
     if route.body is not None:
-        operation["requestBody"] = {"required": bool(schemas[route.body.__name__]["required"]), "content": {_JSON: {"schema": _ref(route.body)}}}
+        content: dict[str, Any] = {_JSON: {"schema": _ref(route.body)}}
+        if route.csv:
+            content[_CSV] = {"schema": {"type": "string"}}
+        operation["requestBody"] = {"required": bool(schemas[route.body.__name__]["required"]), "content": content}
     operation["responses"] = _responses(route)
     return operation
 

@@ -6,12 +6,14 @@ https://www.rfc-editor.org/rfc/rfc9457
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Annotated, Final
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
+
+from tributary.entered.reading import RowError
 
 if TYPE_CHECKING:
     from msgspec import inspect
@@ -45,6 +47,7 @@ class ProblemDetails(msgspec.Struct, frozen=True, kw_only=True):
     code: Annotated[str, Meta(description="The kind of problem, for programs: stable.")]
     field: Annotated[str, Meta(description="The parameter or field at fault, as a path such as `settings.apiKey` or `scopes[0]`.")] | UnsetType = UNSET
     scope: Annotated[str, Meta(description="The scope that the key lacks.")] | UnsetType = UNSET
+    errors: Annotated[Sequence[RowError], Meta(description="What was wrong with each row of a batch, the first hundred.")] | UnsetType = UNSET
     instance: Annotated[str, Meta(description="The request's id, as the logs have it.")] | UnsetType = UNSET
 
 
@@ -59,6 +62,7 @@ class Problem(Exception):
         detail: str,
         field: str | None = None,
         scope: str | None = None,
+        errors: Sequence[RowError] = (),
         headers: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         super().__init__(code)
@@ -67,6 +71,7 @@ class Problem(Exception):
         self.detail = detail
         self.field = field
         self.scope = scope
+        self.errors = errors
         self.headers = headers
 
     def details(self, instance: str) -> ProblemDetails:
@@ -78,6 +83,7 @@ class Problem(Exception):
             code=self.code,
             field=UNSET if self.field is None else self.field,
             scope=UNSET if self.scope is None else self.scope,
+            errors=self.errors or UNSET,
             instance=instance or UNSET,
         )
 

@@ -33,11 +33,13 @@ from tributary.control.answers import (
     shadow_entry,
     source_answer,
 )
+from tributary.control.entered_routes import EnteredRoutes
 from tributary.control.http import Answer, Call, Route
 from tributary.control.paging import DEFAULT_LIMIT, MAX_LIMIT, Place, page_of
 from tributary.control.problems import Problem
 from tributary.control.sync_routes import SyncRoutes
 from tributary.drafts import AccountChange, ConnectionChange, KeyRotation, NewConnection, NewKey, NewSource, SourceChange
+from tributary.entered.entering import Entering
 from tributary.events import EventType
 from tributary.operator import InUse, Invalid, NotFound, Operator, Refused, Unreadable, VersionConflict, Versioned
 from tributary.ports import FeedStatus, Parking, ShadowStore
@@ -87,6 +89,7 @@ class ControlApi:
     parking: Parking
     shadow: ShadowStore
     syncs: Syncs
+    entering: Entering
     now: Callable[[], datetime]
 
     def routes(self) -> list[Route]:
@@ -98,6 +101,7 @@ class ControlApi:
             *self._connection_routes(),
             *self._key_routes(),
             *SyncRoutes(self.syncs).routes(),
+            *EnteredRoutes(self.entering).routes(),
             Route(
                 method="GET",
                 path="/api/events",
