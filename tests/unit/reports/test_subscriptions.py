@@ -52,7 +52,8 @@ def asked(*rows: SubscriptionFact, kpis: tuple[str, ...] = (), **query: Any) -> 
 
 
 def question(**said: Any) -> Query:
-    return Query(**{"type": ReportType.SUBSCRIPTIONS, "range": MARCH, "time_zone": "UTC", "now": NOW} | said)
+    defaults: dict[str, Any] = {"type": ReportType.SUBSCRIPTIONS, "range": MARCH, "time_zone": "UTC", "now": NOW}
+    return Query(**defaults | said)
 
 
 def total(report: Report) -> dict[str, Any]:

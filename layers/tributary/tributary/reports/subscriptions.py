@@ -1,9 +1,9 @@
 """Subscriptions: what runs, what it comes to in a month, how that moved, and what became of trials and declined bills.
 
-A subscription *runs* while its state is `active` or `recycling` (a bill was declined and is tried again); one on trial, paused, failed or ended does not. What it is at
-a moment is told by its states and rates: the last of each by then; the first holds from the start. Each change in the range is a line, and what was there when the
-range began is a line too, so that what is there at the end is what was there at the start and all that moved. With a scale, what was there at the start is in the
-first period, and each later period begins with what the one before it ended with.
+A subscription *runs* while its state is `active` or `recycling` (a bill was declined and is tried again); one on trial, paused, failed or ended does not. What it is
+at a moment is told by its states and rates: the last of each by then; the first holds from the start. Each change in the range is a line, and what was there when
+the range began is a line too, so that what is there at the end is what was there at the start and all that moved. With a scale, what was there at the start is in
+the first period, and each later period begins with what the one before it ended with.
 """
 
 from __future__ import annotations
@@ -174,7 +174,7 @@ def subscription_kpis(days: float) -> Mapping[str, Kpi]:
             over=("mrr_start", "mrr_moved"),
             under=("customers_start", "customers_moved", "customers_lost"),
             days=days,
-            definition=f"ARPU / monthly churn; monthly churn is churned customers / customers at start x {MONTH_DAYS} / the days of the range. No costs are taken off.",
+            definition=f"ARPU / monthly churn, which is churned customers / customers at start x {MONTH_DAYS} / the days of the range. No costs are taken off.",
         ),
         _count("trials_started", "Trials started", ("trials_started",), "Trials that began in the range."),
         _count("trials_converted", "Trials converted", ("trials_converted",), "Trials that became active in the range, whenever they began."),
@@ -201,7 +201,7 @@ class SubscriptionLeg:
     measures: Set[str] = frozenset(MEASURES)
     coverage: tuple[str, str] | None = None
 
-    def needs(self, query: Query, measures: Set[str]) -> Needs:
+    def needs(self, query: Query, measures: Set[str]) -> Needs:  # noqa: ARG002
         return {Kind.SUBSCRIPTIONS: Months()}
 
     def detail(self, asking: Asking, measures: Set[str]) -> Detail:
@@ -296,7 +296,8 @@ def _changes(start: str, end: str) -> str:
     """SQL: one line for what stood when the range began, and one for each change in it."""
     return f"""SELECT key, person, connection, subscription_id, product, currency, started_at, points[i] AS moved_at, NOT is_change AS stood,
     told[i].state AS state, told[i - 1].state AS was, {_runs("told[i]")} AS runs, {_runs("told[i - 1]")} AS ran,
-    {_monthly("told[i]")} AS mrr, {_monthly("told[i - 1]")} AS mrr_before, {_calendar("told[i]")} AS calendar_mrr, {_calendar("told[i - 1]")} AS calendar_mrr_before,
+    {_monthly("told[i]")} AS mrr, {_monthly("told[i - 1]")} AS mrr_before,
+    {_calendar("told[i]")} AS calendar_mrr, {_calendar("told[i - 1]")} AS calendar_mrr_before,
     i = list_position(list_transform(told, lambda t: t.state IN ('active', 'recycling')), TRUE) AS is_first_run,
     i = 1 AS is_start, coalesce(points[i] = trial_started_at, FALSE) AS is_trial_start, converted_at IS NOT NULL AS converts,
     coalesce(points[i] = converted_at, FALSE) AS is_conversion,
