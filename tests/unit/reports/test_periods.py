@@ -142,3 +142,13 @@ def test_local_dates_of_many_years_are_those_of_the_zone(duck: duckdb.DuckDBPyCo
     found = duck.execute(sql, [[moment.replace(tzinfo=None) for moment in moments]]).fetchall()
     local = [moment.astimezone(ZoneInfo(zone)).replace(tzinfo=None) for moment in moments]
     assert found == [(moment.date(), moment) for moment in local]
+
+
+@pytest.mark.parametrize("zone", ["UTC", "America/New_York", "Pacific/Chatham", "Africa/Cairo"])
+@pytest.mark.parametrize("scale", list(Scale))
+def test_the_ranges_of_all_periods_are_the_range(zone: str, scale: Scale) -> None:
+    periods = Periods(scale, days(date(2026, 3, 4), date(2026, 5, 17), zone=zone), zone)
+    ranges = [periods.range_of(bucket) for bucket in periods.buckets]
+    assert (ranges[0].start, ranges[-1].end) == (periods.range.start, periods.range.end)
+    assert (ranges[0].first, ranges[-1].last) == (periods.range.first, periods.range.last)
+    assert all(one.end == other.start for one, other in pairwise(ranges))

@@ -13,7 +13,7 @@ from functools import cached_property
 from typing import Final, NamedTuple
 
 from tributary.reports.query import Range, Scale
-from tributary.reports.ranges import Unit, unit_start, units_after, zone_of
+from tributary.reports.ranges import Unit, start_of, unit_start, units_after, zone_of
 
 Bucket = date | datetime
 """What rows are grouped by: of an hour the UTC moment that it begins at, or, of one that the clocks were changed in, at which the rest of it begins; of all
@@ -116,6 +116,20 @@ class Periods:
             found.append(day)
             day = units_after(unit, day, 1)
         return tuple(found)
+
+    def range_of(self, bucket: Bucket) -> Range:
+        """One period alone, as far as it is in the range."""
+        starts = self.buckets
+        index = starts.index(bucket)
+        start = max(self._moment(bucket), self.range.start)
+        end = self._moment(starts[index + 1]) if index + 1 < len(starts) else self.range.end
+        zone = zone_of(self.zone)
+        last = (end - timedelta(microseconds=1)).astimezone(zone).date()
+        return Range(first=start.astimezone(zone).date(), last=last, start=start, end=end)
+
+    def _moment(self, bucket: Bucket) -> datetime:
+        """UTC, aware: where a period begins."""
+        return bucket.replace(tzinfo=UTC) if isinstance(bucket, datetime) else start_of(bucket, self.zone)
 
     @cached_property
     def labels(self) -> tuple[str, ...]:
