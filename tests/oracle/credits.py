@@ -213,7 +213,7 @@ def money_figures(money: Money, query: Query) -> dict[str, int]:
 
 def fits(value: str | None, wanted: Filter) -> bool:
     """Whether a value passes a filter. One that is not there is the empty one."""
-    return _fits_any([value or ""], wanted)
+    return fits_any([value or ""], wanted)
 
 
 def uses(query: Query, dimension: str) -> bool:
@@ -250,7 +250,7 @@ def _of_conversion(world: World, query: Query, conversion: Conversion, *, groupe
         return
     if query.date_mode is DateMode.LEAD_DATE and (conversion.lead_at is None or not _in_range(conversion.lead_at, query)):
         return
-    if any(not _fits_any(_many(world, conversion, wanted.dimension), wanted) for wanted in query.filters if wanted.dimension not in TOUCH_COLUMNS):
+    if any(not fits_any(_many(world, conversion, wanted.dimension), wanted) for wanted in query.filters if wanted.dimension not in TOUCH_COLUMNS):
         return
     if not grouped or "tag" not in query.group_by:
         yield from _by_product(world, query, conversion, grouped=grouped)
@@ -381,7 +381,7 @@ def _one(world: World, conversion: Conversion, dimension: str) -> str | None:
     raise LookupError(dimension)
 
 
-def _fits_any(values: Sequence[str], wanted: Filter) -> bool:
+def fits_any(values: Sequence[str], wanted: Filter) -> bool:
     match wanted.op:
         case "is":
             return any(value in wanted.values for value in values)
