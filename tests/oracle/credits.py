@@ -51,6 +51,8 @@ TOUCH_COLUMNS = {
     "sub_affiliate": "sub_affiliate",
 }
 """Dimension → the touch's column."""
+OF_ORDERS = ("product", "konnektive_campaign", "order_type", "coupon", "customer_type", "connection")
+"""Dimensions that only orders have: leads are not filtered by them."""
 
 Dimensions = dict[str, str | None]
 
@@ -250,7 +252,8 @@ def _of_conversion(world: World, query: Query, conversion: Conversion, *, groupe
         return
     if query.date_mode is DateMode.LEAD_DATE and (conversion.lead_at is None or not _in_range(conversion.lead_at, query)):
         return
-    if any(not fits_any(_many(world, conversion, wanted.dimension), wanted) for wanted in query.filters if wanted.dimension not in TOUCH_COLUMNS):
+    asked = [wanted for wanted in query.filters if wanted.dimension not in TOUCH_COLUMNS and not (conversion.order is None and wanted.dimension in OF_ORDERS)]
+    if any(not fits_any(_many(world, conversion, wanted.dimension), wanted) for wanted in asked):
         return
     if not grouped or "tag" not in query.group_by:
         yield from _by_product(world, query, conversion, grouped=grouped)

@@ -5,6 +5,7 @@ Values are few, so that they meet: touches of one moment, orders on a day of 23 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
@@ -37,6 +38,7 @@ from tributary.reports.query import DateMode, Filter, FilterOp, Model, Query, Re
 CONTACTS = [f"c{number:031x}" for number in range(3)]
 VISITORS = [f"a{number:031x}" for number in range(3)]
 NODES = [*CONTACTS, *VISITORS]
+SUBSCRIBERS = {"S-0": CONTACTS[0], "S-1": CONTACTS[1]}
 CONNECTIONS = ["con_1", "con_2"]
 CURRENCIES = ["USD", "USD", "EUR", "JPY", "KWD"]
 ZONES = ["UTC", "America/New_York", "Europe/Berlin", "Asia/Kolkata", "Australia/Lord_Howe"]
@@ -87,6 +89,7 @@ def orders(draw: st.DrawFn, number: int) -> OrderFact:
     """Money as an order's balance has it: of one that was not sold only what was given back."""
     moment, sold = draw(moments), draw(st.integers(0, 4)) > 0
     rebill = draw(st.integers(0, 3)) == 0
+    subscription_id = draw(st.sampled_from(["S-0", "S-1"]) if rebill else maybe(["S-0", "S-1"]))
     currency = draw(st.sampled_from(CURRENCIES))
     total, discount = (draw(amounts), draw(small)) if sold else (0, 0)
     tax, shipping = (min(draw(small), total // 2), min(draw(small), total // 2)) if sold else (0, 0)
@@ -99,7 +102,7 @@ def orders(draw: st.DrawFn, number: int) -> OrderFact:
     return OrderFact(
         key=f"b{number:031x}",
         version=number,
-        person=draw(st.sampled_from(CONTACTS)),
+        person=SUBSCRIBERS[subscription_id] if subscription_id is not None else draw(st.sampled_from(CONTACTS)),
         connection=draw(st.sampled_from(CONNECTIONS)),
         order_id=f"O-{number}",
         happened_at=moment,
@@ -108,7 +111,7 @@ def orders(draw: st.DrawFn, number: int) -> OrderFact:
         order_type=draw(maybe(["new_sale", "recurring"])),
         billing_cycle=draw(st.integers(2, 3)) if rebill else 1,
         rebill=rebill,
-        subscription_id=draw(maybe(["S-0", "S-1"])) if not rebill else draw(st.sampled_from(["S-0", "S-1"])),
+        subscription_id=subscription_id,
         campaign_id=draw(maybe(["11", "12"])),
         coupon=draw(maybe(["TEN"])),
         currency=currency,
@@ -129,16 +132,18 @@ def orders(draw: st.DrawFn, number: int) -> OrderFact:
 
 
 @st.composite
-def subscriptions(draw: st.DrawFn, number: int) -> SubscriptionFact:
+def subscriptions(draw: st.DrawFn, number: int, told: Sequence[OrderFact]) -> SubscriptionFact:
+    person, connection = CONTACTS[number], draw(st.sampled_from(CONNECTIONS))
+    theirs = [order.order_id for order in told if (order.person, order.connection) == (person, connection)]
     marks = sorted(draw(st.lists(moments, min_size=1, max_size=3, unique=True)))
     states = [draw(st.sampled_from(["trial", "active"]))] + [draw(st.sampled_from(["active", "paused", "recycling", "cancelled"])) for _ in marks[1:]]
     prices = [draw(st.sampled_from([4500, 3000])) for _ in marks]
     return SubscriptionFact(
         key=f"e{number:031x}",
-        person=draw(st.sampled_from(CONTACTS)),
-        connection=draw(st.sampled_from(CONNECTIONS)),
+        person=person,
+        connection=connection,
         subscription_id=f"S-{number}",
-        order_id=draw(maybe([f"O-{order}" for order in range(4)])),
+        order_id=draw(maybe([*theirs, "O-9"])),
         product_id=draw(maybe(["p1"])),
         started_at=marks[0],
         trial_started_at=marks[0] if states[0] == "trial" else None,
@@ -228,14 +233,15 @@ def worlds(draw: st.DrawFn, *, most: int = 4) -> World:
     identities += [IdentityFact(key=visitor, contact=draw(st.sampled_from(CONTACTS))) for visitor in draw(st.sets(st.sampled_from(VISITORS)))]
     links = [WeakLinkFact(key=VISITORS[0], customers=(VISITORS[2], VISITORS[1]))] if draw(st.booleans()) else []
 
+    sold = [draw(orders(number)) for number in range(draw(st.integers(0, most)))]
     rows: dict[Kind, list[Fact]] = {
         Kind.IDENTITIES: [*identities],
         Kind.WEAK_LINKS: [*links],
         Kind.CONTACTS: [draw(contacts(contact)) for contact in CONTACTS],
         Kind.TAGS: [draw(tags(contact)) for contact in CONTACTS],
         Kind.TOUCHES: [draw(touches(number)) for number in range(draw(st.integers(0, 2 * most)))],
-        Kind.ORDERS: [draw(orders(number)) for number in range(draw(st.integers(0, most)))],
-        Kind.SUBSCRIPTIONS: [draw(subscriptions(number)) for number in range(draw(st.integers(0, 2)))],
+        Kind.ORDERS: [*sold],
+        Kind.SUBSCRIPTIONS: [draw(subscriptions(number, sold)) for number in range(draw(st.integers(0, 2)))],
         Kind.ACTIVITIES: [draw(activities(number)) for number in range(draw(st.integers(0, most)))],
         Kind.AD_SPEND: [draw(advertising(number)) for number in range(draw(st.integers(0, most)))],
         Kind.RATES: [*draw(rates())],
