@@ -42,6 +42,8 @@ SCOPES: Final[tuple[str, ...]] = (
     "connections:write",
     "events:read",
     "events:read_bodies",
+    "fixed_costs:read",
+    "fixed_costs:write",
     "keys:read",
     "keys:write",
     "rates:read",

@@ -552,12 +552,12 @@ def known_kinds(*, try_konnektive: Callable[[Mapping[str, Any]], None] | None = 
     }
 
 
-def check_label(label: str | UnsetType) -> None:
+def check_label(label: str | UnsetType, field: str = "label") -> None:
     """Raise `Invalid` for one that nobody could read in a table."""
     if label is UNSET:
         return
     if not label.strip() or any(unicodedata.category(character) in _UNPRINTED for character in label):
-        raise Invalid("a label has something to read in it, and no control characters", field="label")
+        raise Invalid(f"a {field} has something to read in it, and no control characters", field=field)
 
 
 def _named(change: msgspec.Struct) -> dict[str, Any]:

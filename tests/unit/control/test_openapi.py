@@ -150,11 +150,13 @@ def filled() -> tuple[ControlBench, dict[str, str]]:
     account = bench.operator.create_connection(NewConnection(type="konnektive", label="CRM", settings={"loginId": "shop", "password": "secret"})).value.id
     spend = bench.call("POST", "/api/ad-spend", {"rows": [SPEND, {**SPEND, "date": "today"}]}).body["batch"]["id"]
     rates = bench.call("POST", "/api/rates", {"rows": [RATE]}).body["batch"]["id"]
-    return bench, {"{spend}": spend, "{rates}": rates, "{source}": source, "{connection}": connection, "{account}": account, "{key}": key}
+    bench.call("PUT", "/api/fixed-costs/rent", COST)
+    return bench, {"{cost}": "rent", "{spend}": spend, "{rates}": rates, "{source}": source, "{connection}": connection, "{account}": account, "{key}": key}
 
 
 SPEND = {"date": "2026-03-01", "platform": "google", "ad_id": "7", "spend": 1234}
 RATE = {"day": "2026-03-01", "from": "EUR", "to": "USD", "rate": 1.0842}
+COST = {"name": "Rent", "frequency": "daily", "amount": 5000, "first": "2026-01-01"}
 BODIES: dict[tuple[str, str], Any] = {
     ("PATCH", "/api/account"): {"name": "Shop"},
     ("POST", "/api/sources"): {"label": "App"},
@@ -165,6 +167,7 @@ BODIES: dict[tuple[str, str], Any] = {
     ("POST", "/api/keys"): {"label": "y", "scopes": ["*"]},
     ("POST", "/api/ad-spend"): {"rows": [{**SPEND, "spend": 5}]},
     ("POST", "/api/rates"): {"rows": [{**RATE, "rate": "1.1"}]},
+    ("PUT", "/api/fixed-costs/{cost}"): {**COST, "last": "2026-02-01"},
     ("POST", "/api/syncs/{connection}/restart"): {"from_day": "2025-01-01"},
 }
 ROUTES = [(route.method, route.path) for route in ControlBench().api.routes()]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass
 from datetime import date
 from typing import Annotated, Any, Final
@@ -14,14 +14,15 @@ from tributary.control.answers import Moment, NextCursor
 from tributary.control.http import Answer, Call, Route
 from tributary.control.paging import DEFAULT_LIMIT, MAX_LIMIT, page_of
 from tributary.control.problems import Problem
+from tributary.control.refusals import refusing
 from tributary.currencies import is_currency
 from tributary.entered.ad_spend import AdSpendRow
-from tributary.entered.batches import MAX_KEPT_ERRORS, Batch, Batches, KeyReused
+from tributary.entered.batches import MAX_KEPT_ERRORS, Batch, Batches
 from tributary.entered.csv_files import FileUnreadable
 from tributary.entered.entering import MAX_BODY_BYTES, MAX_ROWS, Entering, NoUsableRows, Outcome, Said, TooManyRows
 from tributary.entered.rates import RateRow
 from tributary.entered.reading import MAX_TEXT, RowError
-from tributary.operator import Invalid, NotFound, check_label, check_time_zone
+from tributary.operator import Invalid, check_label, check_time_zone
 
 MAX_LISTED_ERRORS: Final = MAX_KEPT_ERRORS
 
@@ -79,6 +80,10 @@ class BatchAnswer(msgspec.Struct, frozen=True, kw_only=True):
     refused: Annotated[int, Meta(description="That were not.")]
     first_day: date
     last_day: date
+    waiting: Annotated[
+        bool,
+        Meta(description="It is kept, and reports do not have it yet: the call that entered it broke off. The next call that writes hands it on."),
+    ]
 
 
 class BatchPage(msgspec.Struct, frozen=True, kw_only=True):
@@ -183,11 +188,12 @@ def _of_batches(path: str, scope: str, batches: Batches[Any]) -> list[Route]:
     def listed(call: Call) -> Answer:
         query: BatchQuery = call.query
         page, following = page_of(batches.all(), lambda batch: (f"{_LAST_NUMBER - batch.number:018d}", batch.id), limit=query.limit, cursor=query.cursor)
-        return Answer(body=BatchPage(data=[_shown(batch) for batch in page], next_cursor=following))
+        waiting = batches.waiting()
+        return Answer(body=BatchPage(data=[_shown(batch, waiting) for batch in page], next_cursor=following))
 
     def shown(call: Call) -> Answer:
         batch = batches.one(call.path["batch"])
-        body = BatchWithErrors(**{name: getattr(_shown(batch), name) for name in BatchAnswer.__struct_fields__}, errors=batches.errors(batch))
+        body = BatchWithErrors(**_fields(_shown(batch, batches.waiting())), errors=batches.errors(batch))
         return Answer(body=body)
 
     def deleted(call: Call) -> Answer:
@@ -224,7 +230,7 @@ def _given(call: Call) -> Sequence[Any] | bytes:
 def _entered(outcome: Outcome) -> Answer:
     errors = list(outcome.errors[:MAX_LISTED_ERRORS])
     body = EnteredAnswer(
-        batch=_shown(outcome.batch),
+        batch=_shown(outcome.batch, frozenset()),
         repeated=outcome.repeated,
         errors=errors,
         errors_left_out=len(outcome.errors) - len(errors),
@@ -233,7 +239,11 @@ def _entered(outcome: Outcome) -> Answer:
     return Answer(status=201, body=body)
 
 
-def _shown(batch: Batch) -> BatchAnswer:
+def _fields(answer: BatchAnswer) -> dict[str, Any]:
+    return {name: getattr(answer, name) for name in BatchAnswer.__struct_fields__}
+
+
+def _shown(batch: Batch, waiting: Set[str]) -> BatchAnswer:
     return BatchAnswer(
         id=batch.id,
         label=batch.label,
@@ -242,6 +252,7 @@ def _shown(batch: Batch) -> BatchAnswer:
         refused=batch.refused,
         first_day=batch.first,
         last_day=batch.last,
+        waiting=batch.id in waiting,
     )
 
 
@@ -258,12 +269,5 @@ def _refusing(handle: Callable[[Call], Answer]) -> Callable[[Call], Answer]:
             raise Problem(status=413, code="too_many_rows", field="rows", detail=f"A request has at most {MAX_ROWS} rows.") from refused
         except FileUnreadable as refused:
             raise Problem(status=400, code=refused.code, field=refused.column or "body", detail=str(refused)) from refused
-        except NotFound as refused:
-            raise Problem(status=404, code="not_found", detail="There is no such batch.") from refused
-        except KeyReused as refused:
-            raise Problem(status=409, code=refused.code, field=refused.field, detail="This key was sent before, with other rows.") from refused
-        except Invalid as refused:
-            text = str(refused)
-            raise Problem(status=400, code=refused.code, field=refused.field, detail=f"{text[:1].upper()}{text[1:]}.") from refused
 
-    return guarded
+    return refusing(guarded)

@@ -43,6 +43,7 @@ _TAGS: Final[dict[str, str]] = {
     "keys": "API keys, and write keys to list and revoke.",
     "ad-spend": "What advertisements cost, in batches that can be taken back.",
     "rates": "What currencies were worth in one another, in batches too.",
+    "fixed-costs": "Costs that no advertisement has.",
     "events": "The accepted and rejected events of the last days.",
     "health": "Whether it is alive.",
     "tracking": "The Segment tracking API: any Segment SDK works by changing its host.",

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import hashlib
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, Final, Generic, Protocol, TypeVar
@@ -175,6 +175,10 @@ class Batches(Generic[R]):
         if batch is None or batch.deleted_at is not None:
             raise NotFound("there is no such batch")
         return batch
+
+    def waiting(self) -> Set[str]:
+        """Ids of batches that are kept and were not told yet, whose callers had no answer."""
+        return {id for id, _ in self._rows.under(self._pending)}
 
     def errors(self, batch: Batch) -> list[RowError]:
         """What was wrong with the rows that were not taken: the first of it."""
