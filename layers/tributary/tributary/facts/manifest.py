@@ -1,7 +1,7 @@
 """Which files FACTS consists of: the one page that says what exists. A file that it does not name is not there, whatever the bucket holds.
 
 Of each (kind, month) it names `fresh` files, as they were written, which may repeat rows and hold older versions of them, and a `base`, which a compaction
-made: its rows are one a key, sorted, and their `person` is resolved as of a generation of the identities. A writer only ever adds a name to `fresh`, which needs
+made: its rows are one a key, sorted, and their `person` is resolved as of a generation of the identities. A writer only adds a name to `fresh`, which needs
 no reading and does no harm twice. Only a compaction swaps a base, under the condition that nobody else has, and takes out of `fresh` just what it read.
 """
 
