@@ -42,9 +42,7 @@ def folder() -> Path:
 def write() -> WriteFacts:
     """Built on the first message, kept while this sandbox lives."""
     env = WriteFactsEnv.read(os.environ)
-    sink = FactFiles(
-        S3FactObjects(aws.s3, env.facts_bucket), DynamoManifests(aws.dynamodb, env.config_table), engine, folder(), SystemClock.from_environment(os.environ)
-    )
+    sink = FactFiles(S3FactObjects(aws.s3, env.facts_bucket), DynamoManifests(aws.dynamodb, env.config_table), engine, folder(), SystemClock().now)
     return WriteFacts(sink=sink, poison=DynamoPoisonRecords(aws.dynamodb, env.events_table))
 
 
