@@ -31,8 +31,8 @@ class _Dumper(yaml.SafeDumper):
 def text() -> str:
     """The file as it should be."""
     nothing = cast("Any", None)  # a table of routes needs no stores behind it
-    entering = Entering(spend=nothing, rates=nothing, reporting_currency=nothing, now=nothing)
-    api = ControlApi(operator=nothing, recent=nothing, parking=nothing, shadow=nothing, syncs=nothing, entering=entering, fixed_costs=nothing, now=nothing)
+    entering = Entering(spend=nothing, rates=nothing, fixed_costs=nothing, reporting_currency=nothing, now=nothing)
+    api = ControlApi(operator=nothing, recent=nothing, parking=nothing, shadow=nothing, syncs=nothing, entering=entering, now=nothing)
     reports = Reports(facts=nothing, kinds=REPORTS, settings=nothing, fixed_costs=nothing, now=nothing)
     routes = [*api.routes(), *ReportRoutes(reports, nothing).routes()]
     return _HEADER + yaml.dump(document(routes), Dumper=_Dumper, sort_keys=False, width=160, allow_unicode=True)
