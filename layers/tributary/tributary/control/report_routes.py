@@ -7,11 +7,7 @@ import binascii
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-<<<<<<< HEAD
-from datetime import datetime
-=======
 from datetime import datetime, timedelta
->>>>>>> H5
 from typing import Annotated, Any, Final
 
 import msgspec
@@ -39,13 +35,10 @@ READ_PEOPLE: Final = "reports:read_people"
 DEFAULT_LINES: Final = 100
 MAX_LINES: Final = 500
 """Of one page of a ledger: each person is read from CONTACTS."""
-<<<<<<< HEAD
-=======
 _MOST_LINES: Final = 1_000_000_000
 """Of a list; a cursor beyond is none of ours."""
 _CURSOR_LIVES: Final = timedelta(days=1)
 """A list is as of its first page; the next day it is another."""
->>>>>>> H5
 _CSV: Final = "text/csv"
 _FORMATS: Final = ("json", "csv")
 _FORMAT: Final = f"`json` or `csv`; or the header `Accept: {_CSV}`. Default: json."
@@ -170,11 +163,7 @@ class ReportRoutes:
 
     def routes(self) -> list[Route]:
         one = "/api/reports/{type}"
-<<<<<<< HEAD
-        also = {_CSV: "The same, with money as decimals."}
-=======
         also = [_CSV]
->>>>>>> H5
         return [
             Route(
                 method="GET",
@@ -259,11 +248,7 @@ class ReportRoutes:
         as_csv = _wants_csv(others, call.headers, wrong)
         limit = _page_size(parameters.limit, wrong)
         parameters = msgspec.structs.replace(parameters, limit=None)
-<<<<<<< HEAD
-        row, place = others.get("row") or None, _read_place(others.get("cursor"), wrong)
-=======
         row, place = others.get("row") or None, self._read_place(others.get("cursor"), wrong)
->>>>>>> H5
         try:
             query = self.reports.query(type, parameters, now=None if place is None else place.asked_at, wrong=wrong)
         except QueryWrong as error:
@@ -319,8 +304,6 @@ class ReportRoutes:
             raise Problem(status=400, code="invalid_parameter", field="kpi", detail=f"A KPI of this report is one of {', '.join(known)}.")
         return given
 
-<<<<<<< HEAD
-=======
     def _read_place(self, cursor: str | None, wrong: list[Wrong]) -> _Place | None:
         if not cursor:
             return None
@@ -335,7 +318,6 @@ class ReportRoutes:
             wrong.append(Wrong(field="cursor", code="invalid_parameter", message=_NOT_OF_THIS_LIST))
         return place
 
->>>>>>> H5
 
 def settings_in_force(query: Query) -> SettingsInForce:
     return SettingsInForce(
@@ -425,24 +407,7 @@ def _write_place(place: _Place) -> str:
     return base64.urlsafe_b64encode(msgspec.json.encode(place)).decode().rstrip("=")
 
 
-<<<<<<< HEAD
-def _read_place(cursor: str | None, wrong: list[Wrong]) -> _Place | None:
-    if not cursor:
-        return None
-    try:
-        place = msgspec.json.decode(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)), type=_Place)
-    except (binascii.Error, ValueError):  # msgspec's errors are ValueErrors
-        place = None
-    if place is None or place.offset < 0 or place.asked_at.tzinfo is None:
-        wrong.append(Wrong(field="cursor", code="invalid_parameter", message=_NOT_OF_THIS_LIST))
-        return None
-    return place
-
-
-_NOT_OF_THIS_LIST: Final = "Not a cursor of this list: give it with the same parameters that the page before was asked with."
-=======
 _NOT_OF_THIS_LIST: Final = "Not a cursor of this list: give it within a day, with the same parameters that the page before was asked with."
->>>>>>> H5
 
 
 def _not_of_this_list() -> Problem:
@@ -457,12 +422,8 @@ def _problem(error: QueryWrong) -> Problem:
 
 
 def _too_large(error: ReportTooLarge) -> Problem:
-<<<<<<< HEAD
-    return Problem(status=422, code=error.code, detail=f"{str(error)[:1].upper()}{str(error)[1:]}")
-=======
     text = str(error).rstrip(".")
     return Problem(status=422, code=error.code, detail=f"{text[:1].upper()}{text[1:]}.")
->>>>>>> H5
 
 
 def _csv(text: str, name: str, *, cached: bool | None = None) -> Answer:
