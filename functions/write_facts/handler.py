@@ -11,11 +11,11 @@ from typing import Any, Final
 from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from tributary.adapters import aws
 from tributary.adapters.duck import Allowance, Engine
 from tributary.adapters.fact_files import FactFiles, S3FactObjects
 from tributary.adapters.fact_manifest import DynamoManifests
-
-from tributary.adapters import aws
 from tributary.adapters.poison import DynamoPoisonRecords
 from tributary.clock import SystemClock
 from tributary.environments import WriteFactsEnv
@@ -42,9 +42,7 @@ def folder() -> Path:
 def write() -> WriteFacts:
     """Built on the first message, kept while this sandbox lives."""
     env = WriteFactsEnv.read(os.environ)
-    sink = FactFiles(
-        S3FactObjects(aws.s3, env.facts_bucket), DynamoManifests(aws.dynamodb, env.config_table), engine, folder(), SystemClock.from_environment(os.environ)
-    )
+    sink = FactFiles(S3FactObjects(aws.s3, env.facts_bucket), DynamoManifests(aws.dynamodb, env.config_table), engine, folder(), SystemClock().now)
     return WriteFacts(sink=sink, poison=DynamoPoisonRecords(aws.dynamodb, env.events_table))
 
 

@@ -18,6 +18,8 @@ ALLOWED = {
     "record": set[str](),
     "fan_out": set[str](),
     "resolve": set[str](),
+    "contact_facts": set[str](),
+    "write_facts": {"duckdb"},
     "forward_kissmetrics": set[str](),
     "control_api": set[str](),
     "konnektive_schedule": set[str](),

@@ -48,6 +48,8 @@ SCOPES: Final[tuple[str, ...]] = (
     "keys:write",
     "rates:read",
     "rates:write",
+    "reports:read",
+    "reports:read_people",
     "sources:read",
     "sources:write",
     "syncs:read",

@@ -48,6 +48,11 @@ def sns() -> SNSClient:
 
 
 @cache
+def s3() -> S3Client:
+    return boto3.client("s3", config=CLIENT_CONFIG)
+
+
+@cache
 def dynamodb_for_caller() -> DynamoDBClient:
     return boto3.client("dynamodb", config=CALLER_CONFIG)
 

@@ -6,6 +6,7 @@ refused by name. Whatever writes or deletes has its key checked against the stor
 
 from __future__ import annotations
 
+import json
 import re
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -28,6 +29,8 @@ MAX_BODY_BYTES: Final = 65_536
 MAX_PARAMETERS: Final = 50
 MAX_IDEMPOTENCY_KEY: Final = 255
 """Characters of an `Idempotency-Key`."""
+MAX_ANSWER_BYTES: Final = 6_200_000
+"""Of a body written as a JSON text: a function's answer is one, of 6 MiB at most; in it a quote takes two bytes, and a letter that is not ASCII six."""
 
 _JSON_TYPES: Final = re.compile(r"application/(?:[a-z0-9.+-]+\+)?json(?:\s*;.*)?", re.IGNORECASE)
 _CSV_TYPES: Final = re.compile(r"(?:text|application)/csv(?:\s*;.*)?", re.IGNORECASE)
@@ -63,14 +66,19 @@ class Call:
     """Of `If-Match`: the version that the caller has seen."""
     idempotency_key: str | None = None
     """Of `Idempotency-Key`, where the route takes it."""
+    pairs: Sequence[tuple[str, str]] = ()
+    """The parameters as they were sent, of a route that checks them itself."""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    """Names in lower case."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Answer:
-    """`body` is a struct to be written as JSON; None for 204."""
+    """`body` is a struct to be written as JSON, `text` what is sent as it is, with its content type in the headers; neither for 204."""
 
     status: int = 200
     body: msgspec.Struct | None = None
+    text: str | None = None
     version: int | None = None
     """Sent as the `ETag`."""
     headers: Mapping[str, str] = field(default_factory=dict)
@@ -100,6 +108,10 @@ class Route:
     """Whether it takes CSV beside JSON."""
     max_body: int = MAX_BODY_BYTES
     """Bytes."""
+    checks_query: bool = False
+    """Whether it checks its parameters itself, all at once; `query` then says no more than what they are."""
+    also: Mapping[str, str] = field(default_factory=dict)
+    """What else it answers with: content type → what that is."""
     problems: Sequence[int] = ()
     """What it answers beside 400, 401, 403, 500 and 503."""
 
@@ -202,25 +214,33 @@ def _pattern(path: str) -> re.Pattern[str]:
 
 
 def _call(route: Route, request: Request, path: Mapping[str, str], key: Key | None) -> Call:
+    pairs = _pairs(request.query)
     return Call(
         path=path,
-        query=_query(route, request.query),
+        query=None if route.checks_query else _query(route, pairs),
         body=_body(route, request),
         key=key,
         version=_version(route, request.headers),
+        pairs=pairs,
+        headers=request.headers,
         idempotency_key=_idempotency_key(route, request.headers),
     )
 
 
-def _query(route: Route, text: str) -> msgspec.Struct | None:
+def _pairs(text: str) -> list[tuple[str, str]]:
     try:
         pairs = parse_qsl(text, keep_blank_values=True, max_num_fields=MAX_PARAMETERS, errors="surrogateescape")
     except ValueError as error:
         raise Problem(status=400, code="malformed_query", detail=f"The query has more than {MAX_PARAMETERS} parameters.") from error
-    given: dict[str, str] = {}
     for name, value in pairs:
         if not _is_text(value) or not _is_text(name):
             raise Problem(status=400, code="malformed_query", field=name[:64] if _is_text(name) else None, detail="This is not UTF-8.")
+    return pairs
+
+
+def _query(route: Route, pairs: Sequence[tuple[str, str]]) -> msgspec.Struct | None:
+    given: dict[str, str] = {}
+    for name, value in pairs:
         if name in given:
             raise Problem(status=400, code="repeated_parameter", field=name[:64], detail="It was given more than once.")
         given[name] = value
@@ -294,6 +314,13 @@ def _encoded(answer: Answer | Problem, instance: str) -> tuple[int, dict[str, st
         return answer.status, {**headers, "content-type": CONTENT_TYPE}, body, answer.code
     if answer.version is not None:
         headers["etag"] = f'"{answer.version}"'
-    if answer.body is None:
-        return answer.status, headers, b"", "ok"
-    return answer.status, {**headers, "content-type": "application/json"}, msgspec.json.encode(answer.body), "ok"
+    if answer.text is not None:
+        body = answer.text.encode()
+    elif answer.body is not None:
+        headers, body = {**headers, "content-type": "application/json"}, msgspec.json.encode(answer.body)
+    else:
+        body = b""
+    if len(body) > MAX_ANSWER_BYTES or (len(body) > MAX_ANSWER_BYTES // 6 and len(json.dumps(body.decode())) > MAX_ANSWER_BYTES):
+        detail = f"The answer has {len(body):,} bytes, which is more than can be sent: ask for fewer rows or columns at a time."
+        return _encoded(Problem(status=422, code="answer_too_large", field="limit", detail=detail), instance)
+    return answer.status, headers, body, "ok"

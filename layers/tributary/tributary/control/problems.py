@@ -37,6 +37,14 @@ _JSON_WORDS: Final = {
 }
 
 
+class WrongParameter(msgspec.Struct, frozen=True, kw_only=True):
+    """One of several things that do not fit."""
+
+    field: Annotated[str, Meta(description="The parameter at fault.")]
+    code: Annotated[str, Meta(description="For programs: stable.")]
+    detail: Annotated[str, Meta(description="For people.")]
+
+
 class ProblemDetails(msgspec.Struct, frozen=True, kw_only=True):
     """Why a request was refused."""
 
@@ -46,6 +54,7 @@ class ProblemDetails(msgspec.Struct, frozen=True, kw_only=True):
     detail: Annotated[str, Meta(description="This case, for people.")]
     code: Annotated[str, Meta(description="The kind of problem, for programs: stable.")]
     field: Annotated[str, Meta(description="The parameter or field at fault, as a path such as `settings.apiKey` or `scopes[0]`.")] | UnsetType = UNSET
+    parameters: Annotated[list[WrongParameter], Meta(description="Of a question: everything that is wrong with it; `field` is the first.")] | UnsetType = UNSET
     scope: Annotated[str, Meta(description="The scope that the key lacks.")] | UnsetType = UNSET
     errors: Annotated[Sequence[RowError], Meta(description="What was wrong with each row of a batch, the first hundred.")] | UnsetType = UNSET
     instance: Annotated[str, Meta(description="The request's id, as the logs have it.")] | UnsetType = UNSET
@@ -63,6 +72,7 @@ class Problem(Exception):
         field: str | None = None,
         scope: str | None = None,
         errors: Sequence[RowError] = (),
+        parameters: Sequence[WrongParameter] = (),
         headers: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         super().__init__(code)
@@ -72,6 +82,7 @@ class Problem(Exception):
         self.field = field
         self.scope = scope
         self.errors = errors
+        self.parameters = list(parameters)
         self.headers = headers
 
     def details(self, instance: str) -> ProblemDetails:
@@ -82,6 +93,7 @@ class Problem(Exception):
             detail=self.detail,
             code=self.code,
             field=UNSET if self.field is None else self.field,
+            parameters=self.parameters or UNSET,
             scope=UNSET if self.scope is None else self.scope,
             errors=self.errors or UNSET,
             instance=instance or UNSET,

@@ -33,8 +33,8 @@ from tributary.messages import sqs_text
 
 SCHEMA_VERSION: Final = 1
 MAX_BYTES: Final = 250_000
-"""Of a message. SQS takes four times as much, but Lambda takes 6 MB of messages in all: smaller ones fill its batches better, and one that is handed back is less
-to write again."""
+"""Of a message. SQS takes four times as much, but Lambda brings 6 MB of messages in all: smaller ones fill its batches better, and less is written again where
+one is handed back."""
 
 
 class FactsMessage(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -1,0 +1,31 @@
+"""Reports: every type by its name, and the three things that may be asked of each."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from tributary.facts.tables import Needs
+from tributary.ports import Relations
+from tributary.reports.answer import Ledger, Report
+from tributary.reports.attributed import ACQUISITION, ORDERS
+from tributary.reports.frame import ReportKind
+from tributary.reports.query import Query, ReportType
+
+_KINDS: Final[tuple[ReportKind, ...]] = (ACQUISITION, ORDERS)
+REPORTS: Final[Mapping[ReportType, ReportKind]] = {kind.type: kind for kind in _KINDS}
+
+
+def needs(query: Query) -> Needs:
+    """Which facts an answer, or a ledger of it, can need."""
+    return REPORTS[query.type].needs(query)
+
+
+def answer(query: Query, relations: Relations) -> Report:
+    """Raises `ReportTooLarge`."""
+    return REPORTS[query.type].answer(query, relations)
+
+
+def ledger(query: Query, relations: Relations, *, row_key: str | None, kpi: str, limit: int = 100, offset: int = 0) -> Ledger:
+    """The people and things behind a figure: of the row with this key (`Row.key`), or of the total (None). Raises `RowUnknown`, `ReportTooLarge`."""
+    return REPORTS[query.type].ledger(query, relations, row_key=row_key, kpi=kpi, limit=limit, offset=offset)

@@ -1,0 +1,66 @@
+"""KPIs: what a figure is called, what it means, and what it is made of.
+
+A KPI is a sum of measures, or one sum of measures divided by another. Measures are what statements add up (`frame.Measure`); so each formula stands once, and
+totals, rows, comparisons and ledgers all read it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Set
+from dataclasses import dataclass
+from typing import Final
+
+from tributary.reports.answer import Column, Unit, Value
+
+Sums = Mapping[str, int | float]
+"""Measure → what it comes to. One that is not there is 0."""
+
+_DIGITS: Final[Mapping[str, int]] = {"percent": 4}
+_OTHER_DIGITS: Final = 6
+
+
+@dataclass(frozen=True, kw_only=True)
+class Kpi:
+    key: str
+    name: str
+    unit: Unit
+    definition: str
+    """In a sentence, with its formula."""
+    over: tuple[str, ...]
+    """Measures that are added; `-name` is taken off."""
+    under: tuple[str, ...] = ()
+    """What the sum is divided by; nothing: it is a sum. Divided by nothing at all, a KPI is None."""
+    times: int = 1
+    """What a quotient is multiplied with: 100 for a percentage."""
+    adds_up: bool = True
+    """Whether rows come to the total. Never of a quotient."""
+
+    @property
+    def column(self) -> Column:
+        return Column(key=self.key, name=self.name, unit=self.unit, definition=self.definition, adds_up=self.adds_up and not self.under)
+
+    @property
+    def measures(self) -> Set[str]:
+        return {name for name, _ in signed(self.over + self.under)}
+
+    def of(self, sums: Sums) -> Value:
+        top = total_of(self.over, sums)
+        if not self.under:
+            return top
+        bottom = total_of(self.under, sums)
+        return round(self.times * top / bottom, _DIGITS.get(self.unit, _OTHER_DIGITS)) if bottom else None
+
+
+def signed(terms: tuple[str, ...]) -> Iterator[tuple[str, int]]:
+    """Each term's measure, and 1 or -1."""
+    for term in terms:
+        yield (term[1:], -1) if term.startswith("-") else (term, 1)
+
+
+def total_of(terms: tuple[str, ...], sums: Sums) -> int | float:
+    found = sum(sign * sums.get(name, 0) for name, sign in signed(terms))
+    return round(found, _OTHER_DIGITS) if isinstance(found, float) else found
+
+
+def named(*kpis: Kpi) -> dict[str, Kpi]:
+    return {kpi.key: kpi for kpi in kpis}

@@ -1,0 +1,114 @@
+"""Answering reports: a checked question, the facts it needs, the answer of its type of report, and what was answered lately.
+
+An answer is as of the moment its facts were last looked for: that is its `now`, so that identical questions to the same facts have one answer. It is kept in
+the memory of this sandbox alone: others work it out again, which costs a second and keeps no second copy of anything.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Final
+
+import msgspec
+
+from tributary.ports import Facts, Relations
+from tributary.reports.answer import Ledger, Report
+from tributary.reports.asking import Parameters, Settings, Wrong, query_of
+from tributary.reports.frame import ReportKind
+from tributary.reports.query import FixedCost, Query, ReportType
+from tributary.settings import Account
+
+KEPT_ANSWERS: Final = 100
+KEPT_ROWS: Final = 50_000
+"""Of all kept answers together: some 50 MB beside what the engine has."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answered:
+    query: Query
+    """With every setting in force."""
+    report: Report
+    as_of: datetime
+    cached: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Opened:
+    """A figure, and what is behind it."""
+
+    query: Query
+    kpi: str
+    ledger: Ledger
+    as_of: datetime
+
+
+class _Kept:
+    """The latest answers, bounded by number and by rows."""
+
+    def __init__(self) -> None:
+        self._answers: OrderedDict[tuple[str, Query], Report] = OrderedDict()
+        self._rows = 0
+
+    def get(self, snapshot: str, query: Query) -> Report | None:
+        found = self._answers.get((snapshot, query))
+        if found is not None:
+            self._answers.move_to_end((snapshot, query))
+        return found
+
+    def put(self, snapshot: str, query: Query, report: Report) -> None:
+        self._answers[snapshot, query] = report
+        self._rows += len(report.rows)
+        while self._answers and (len(self._answers) > KEPT_ANSWERS or self._rows > KEPT_ROWS):
+            _, oldest = self._answers.popitem(last=False)
+            self._rows -= len(oldest.rows)
+
+
+@dataclass(frozen=True)
+class Reports:
+    """The use cases of reports."""
+
+    facts: Facts
+    kinds: Mapping[ReportType, ReportKind]
+    settings: Callable[[], Settings]
+    """The account's, as they are now."""
+    fixed_costs: Callable[[], Sequence[FixedCost]]
+    now: Callable[[], datetime]
+    _kept: _Kept = field(default_factory=_Kept)
+
+    def answer(self, type: ReportType, parameters: Parameters, *, wrong: Sequence[Wrong] = ()) -> Answered:
+        """Raises `QueryWrong`, `ReportTooLarge`, `StoreUnavailable`."""
+        query = self.query(type, parameters, wrong=wrong)
+        kind = self.kinds[type]
+        with self.facts.open(kind.needs(query)) as relations:
+            query = _as_of(query, relations)
+            report = self._kept.get(relations.snapshot, query)
+            cached = report is not None
+            if report is None:
+                report = kind.answer(query, relations)
+                self._kept.put(relations.snapshot, query, report)
+            return Answered(query=query, report=report, as_of=relations.as_of, cached=cached)
+
+    def ledger(self, query: Query, *, row_key: str | None, kpi: str, limit: int, offset: int) -> Opened:
+        """`query`: of `query`. Raises `RowUnknown`, `ReportTooLarge`, `StoreUnavailable`."""
+        kind = self.kinds[query.type]
+        with self.facts.open(kind.needs(query)) as relations:
+            found = kind.ledger(query, relations, row_key=row_key, kpi=kpi, limit=limit, offset=offset)
+            return Opened(query=query, kpi=kpi, ledger=found, as_of=relations.as_of)
+
+    def query(self, type: ReportType, parameters: Parameters, *, now: datetime | None = None, wrong: Sequence[Wrong] = ()) -> Query:
+        """The question that these parameters are, asked `now`. Raises `QueryWrong`."""
+        asked_at = self.now() if now is None else now
+        costs = tuple(self.fixed_costs()) if type is ReportType.ADVERTISEMENT else ()
+        return query_of(type, parameters, kind=self.kinds[type], settings=self.settings(), now=asked_at, fixed_costs=costs, wrong=wrong)
+
+
+def _as_of(query: Query, relations: Relations) -> Query:
+    return msgspec.structs.replace(query, now=min(query.now, relations.as_of))
+
+
+def settings_of(account: Account) -> Settings:
+    """What an account's row says of its reports."""
+    return Settings(time_zone=account.time_zone, currency=account.reporting_currency, defaults=account.report_defaults, fields=tuple(account.report_fields))
