@@ -8,6 +8,7 @@ import json
 import os
 import sys
 from collections.abc import Callable, Iterator
+from fnmatch import fnmatchcase
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -20,6 +21,7 @@ from moto import mock_aws
 from tests.kit.builders import NOON
 from tests.kit.moto import create_table
 from tests.kit.pipeline import LambdaContext
+from tests.template.test_template import FUNCTIONS, as_list, folder_of, statements_of
 from tributary.adapters import aws
 from tributary.adapters.settings_store import DynamoRows, SsmSecretStore
 from tributary.drafts import NewKey
@@ -196,6 +198,36 @@ def test_a_request_of_as_many_rows_as_there_may_be_is_kept_and_told(call: Call) 
     assert len({fact.key for fact in told()}) == MAX_ROWS
     assert call("DELETE", f"/api/ad-spend/batches/{made['body']['batch']['id']}")["status"] == 204
     assert all(fact.gone for fact in told())
+
+
+def test_entering_may_do_with_files_and_queues_what_it_does_and_no_more(call: Call) -> None:
+    done: set[tuple[str, str]] = set()
+
+    def called(params: dict[str, Any], model: Any, **_: Any) -> None:
+        action = model.name.removesuffix("Batch")
+        done.add((action, f"FactsBucket/{params['Key']}" if "Key" in params else params["QueueUrl"].rsplit("/", 1)[1]))
+
+    for client, service in ((aws.s3_for_caller(), "s3"), (aws.sqs_for_caller(), "sqs")):
+        client.meta.events.register(f"provide-client-params.{service}", called)
+    rate = {"day": "2026-03-02", "from": "EUR", "to": "USD", "rate": "1.1"}
+    for path, row in (("/api/ad-spend", SPENT), ("/api/rates", rate)):
+        made = call("POST", path, {"rows": [row]})["body"]["batch"]["id"]
+        assert call("GET", f"{path}/batches/{made}")["status"] == 200
+        assert call("DELETE", f"{path}/batches/{made}")["status"] == 204
+    (function,) = [one for one in FUNCTIONS.values() if folder_of(one) == "control_api"]
+    granted = {
+        (action.split(":")[1], resource["Fn::Sub"].replace("${FactsBucket.Arn}", "FactsBucket"))
+        for statement in statements_of(function)
+        for action in as_list(statement["Action"])
+        for resource in as_list(statement["Resource"])
+        if action.startswith("s3:") and "Fn::Sub" in resource
+    }
+    files = {use for use in done if use[1].startswith("FactsBucket/")}
+    assert {use for use in files if not any(use[0] == action and fnmatchcase(use[1], where) for action, where in granted)} == set(), "not allowed"
+    assert {one for one in granted if not any(use[0] == one[0] and fnmatchcase(use[1], one[1]) for use in files)} == set(), "allowed and never used"
+    assert done - files == {("SendMessage", "facts")}
+    sends = [statement["Resource"] for statement in statements_of(function) if statement["Action"] == "sqs:SendMessage"]
+    assert {"Fn::GetAtt": ["FactsQueue", "Arn"]} in sends[0]
 
 
 def test_a_line_is_logged_for_each_call_and_no_key_is_in_it(call: Call, logs: Callable[[], str]) -> None:
