@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -27,7 +28,9 @@ class Allowance:
 
     memory_mb: int
     seconds: float = 25.0
-    """For one statement."""
+    """For one statement, or for all since `Engine.begin`."""
+    spill_mb: int | None = None
+    """On disk, for what a statement has no memory for; None: four times the memory."""
 
     @property
     def threads(self) -> int:
@@ -41,6 +44,7 @@ class Engine:
         spill = folder / "spill"
         spill.mkdir(parents=True, exist_ok=True)
         self._allowance = allowance
+        self._ends: float | None = None
         self._connection = duckdb.connect(
             config={
                 "autoinstall_known_extensions": False,
@@ -48,7 +52,7 @@ class Engine:
                 "memory_limit": f"{allowance.memory_mb}MB",
                 "threads": allowance.threads,
                 "temp_directory": str(spill),
-                "max_temp_directory_size": f"{allowance.memory_mb * _SPILL}MB",
+                "max_temp_directory_size": f"{allowance.memory_mb * _SPILL if allowance.spill_mb is None else allowance.spill_mb}MB",
                 "preserve_insertion_order": False,
             }
         )
@@ -62,10 +66,19 @@ class Engine:
         ):
             self._connection.execute(f"SET {setting}")
 
+    def begin(self) -> None:
+        """The time allowed begins, for all statements from now on together: somebody waits for the last of them."""
+        self._ends = time.monotonic() + self._allowance.seconds
+
     def run(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         """The answer of one statement. Raises `ReportTooLarge` where the memory or the time does not suffice."""
         with self._limits():
             return self._connection.execute(sql, list(parameters)).fetchall()
+
+    def drop(self, schema: str) -> None:
+        """Give its memory back, also when the time is up."""
+        self._connection.execute("USE main")
+        self._connection.execute(f"DROP SCHEMA {schema} CASCADE")
 
     def number(self, sql: str, parameters: Sequence[Any] = ()) -> int:
         """The one value of the one row."""
@@ -76,14 +89,20 @@ class Engine:
 
     @contextmanager
     def _limits(self) -> Iterator[None]:
-        timer = threading.Timer(self._allowance.seconds, self._connection.interrupt)
+        left = self._allowance.seconds if self._ends is None else self._ends - time.monotonic()
+        if left <= 0:
+            raise self._too_slow()
+        timer = threading.Timer(left, self._connection.interrupt)
         timer.daemon = True
         timer.start()
         try:
             yield
         except duckdb.InterruptException as error:
-            raise ReportTooLarge(f"it takes more than {self._allowance.seconds:g} s: ask for a narrower range, or give the function more memory") from error
+            raise self._too_slow() from error
         except duckdb.OutOfMemoryException as error:
             raise ReportTooLarge(f"it needs more than {self._allowance.memory_mb} MB: ask for a narrower range, or give the function more memory") from error
         finally:
             timer.cancel()
+
+    def _too_slow(self) -> ReportTooLarge:
+        return ReportTooLarge(f"it takes more than {self._allowance.seconds:g} s: ask for a narrower range, or give the function more memory")
