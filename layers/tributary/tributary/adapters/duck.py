@@ -18,6 +18,11 @@ _THREAD_MB: Final = 500
 """Memory that a thread is worth: each works on row groups of its own."""
 _SPILL: Final = 4
 """How many times its memory a statement may put aside on disk."""
+_ENGINE_PERCENT: Final = 70
+_SPARE_MB: Final = 64
+"""Of a temporary folder, for what is neither a copy nor put aside."""
+_SECONDS_OF_A_CALLER: Final = 22.0
+"""Somebody waits, and the gateway gives up after 30 s: this, and a look at a few stores that are slow, is less."""
 _MOST_THREADS: Final = 6
 """A function has no more processors."""
 
@@ -35,6 +40,22 @@ class Allowance:
     @property
     def threads(self) -> int:
         return max(1, min(_MOST_THREADS, self.memory_mb // _THREAD_MB))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sizes:
+    """How a function that answers questions shares out what it has."""
+
+    engine: Allowance
+    room: int
+    """Bytes, for copies of files."""
+
+
+def allowance_of(*, memory_mb: int, storage_mb: int) -> Sizes:
+    """Of a function's memory and temporary folder: Python and the answer take some of the first, and what a statement puts aside half of the second."""
+    spill = storage_mb // 2
+    engine = Allowance(memory_mb=memory_mb * _ENGINE_PERCENT // 100, seconds=_SECONDS_OF_A_CALLER, spill_mb=spill)
+    return Sizes(engine=engine, room=(storage_mb - spill - _SPARE_MB) << 20)
 
 
 class Engine:

@@ -15,6 +15,8 @@ from typing import Final
 
 import msgspec
 
+from tributary.entered.fixed_costs import fixed_costs
+from tributary.operator import Rows
 from tributary.ports import Facts
 from tributary.reports.answer import Ledger, Report
 from tributary.reports.asking import Parameters, Settings, Wrong, query_of
@@ -118,6 +120,22 @@ def _timeless(query: Query) -> Query:
 
 
 _ANY_TIME: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def reports_of(*, facts: Facts, kinds: Mapping[ReportType, ReportKind], rows: Rows, now: Callable[[], datetime]) -> Reports:
+    """On the account's own settings and costs, as they are at each question."""
+    return Reports(
+        facts=facts,
+        kinds=kinds,
+        settings=lambda: settings_of(_account(rows)),
+        fixed_costs=lambda: fixed_costs(rows),
+        now=now,
+    )
+
+
+def _account(rows: Rows) -> Account:
+    row = rows.get("account", "settings")
+    return Account() if row is None else msgspec.json.decode(row.data, type=Account)
 
 
 def settings_of(account: Account) -> Settings:
