@@ -8,10 +8,11 @@ from typing import Final
 from tributary.facts.tables import Needs
 from tributary.ports import Relations
 from tributary.reports.answer import Ledger, Report
+from tributary.reports.attributed import ACQUISITION, ORDERS
 from tributary.reports.frame import ReportKind
 from tributary.reports.query import Query, ReportType
 
-_KINDS: Final[tuple[ReportKind, ...]] = ()
+_KINDS: Final[tuple[ReportKind, ...]] = (ACQUISITION, ORDERS)
 REPORTS: Final[Mapping[ReportType, ReportKind]] = {kind.type: kind for kind in _KINDS}
 
 
