@@ -8,11 +8,11 @@ from typing import Final
 from tributary.facts.tables import Needs
 from tributary.ports import Relations
 from tributary.reports.answer import Ledger, Report
-from tributary.reports.attributed import ACQUISITION, ORDERS
+from tributary.reports.attributed import ACQUISITION, ADVERTISEMENT, ATTRIBUTION, LEAD_SOURCE, ORDERS
 from tributary.reports.frame import ReportKind
 from tributary.reports.query import Query, ReportType
 
-_KINDS: Final[tuple[ReportKind, ...]] = (ACQUISITION, ORDERS)
+_KINDS: Final[tuple[ReportKind, ...]] = (ACQUISITION, ADVERTISEMENT, ORDERS, ATTRIBUTION, LEAD_SOURCE)
 REPORTS: Final[Mapping[ReportType, ReportKind]] = {kind.type: kind for kind in _KINDS}
 
 
