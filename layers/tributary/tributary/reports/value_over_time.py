@@ -221,7 +221,7 @@ FROM cohort c JOIN sales o ON o.person = c.person GROUP BY c.person, o.currency"
 
 
 def _leads(ours: str, amounts: list[str], *, has_orders: bool) -> str:
-    """SQL: one line a lead, with what they brought in the query's currency, and one for each other currency, which counts nobody. `first_at`: in any currency."""
+    """SQL: one line a lead, with what they brought in the query's currency, and one for each other currency, which counts nobody. `first_at` is of all."""
     if not has_orders:
         return f"SELECT person AS key, person, lead_at, {ours} AS currency, 1 AS is_person, CAST(NULL AS TIMESTAMP) AS first_at FROM cohort"
     known = "".join(f", coalesce(m.{name}, 0) AS {name}" for name in amounts)
