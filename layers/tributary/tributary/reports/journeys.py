@@ -19,17 +19,17 @@ import msgspec
 
 from tributary.facts.tables import Kind, Months, Needs
 from tributary.ports import Relations
-from tributary.reports import dimensions, models
+from tributary.reports import conversions, dimensions, models
 from tributary.reports.answer import Ledger, LedgerLine, Report, Row, Total, Value
 from tributary.reports.attributed import Orders
-from tributary.reports.frame import Asking, Detail, Measure, RowUnknown, Table, months, together
+from tributary.reports.conversions import OrdersAsked
+from tributary.reports.frame import FIELD, Asking, Detail, Measure, RowUnknown, Table, months, together
 from tributary.reports.kpis import Kpi, named
 from tributary.reports.periods import timestamp
 from tributary.reports.query import DateMode, Query, ReportType
 from tributary.reports.ranges import zone_of
 from tributary.reports.sales import NET, sales
 from tributary.reports.statement import Step, Values, statement
-from tributary.reports.subjects import conversions, needs_of
 
 PATH: Final = "path"
 """The dimension that tells the rows of paths apart."""
@@ -84,12 +84,12 @@ PERSON_KPIS: Final[Mapping[str, Kpi]] = named(
 )
 
 _MEASURES: Final[Mapping[str, Measure]] = {
-    "orders": Measure(value="1"),
-    "touched_orders": Measure(value="(touch_count > 0)::INT"),
-    "customers": Measure(value="true", how="people"),
+    "orders": Measure(value="counted::INT"),
+    "touched_orders": Measure(value="(counted AND touched)::INT"),
+    "customers": Measure(value="counted", how="people"),
     "revenue": Measure(value="revenue"),
-    "touches": Measure(value="touch_count"),
-    "days": Measure(value="CASE WHEN touch_count > 0 THEN (epoch(sold_at) - epoch(first_at)) / 86400 ELSE 0 END"),
+    "touches": Measure(value="CASE WHEN counted THEN touch_count ELSE 0 END"),
+    "days": Measure(value="CASE WHEN counted AND touched THEN (epoch(sold_at) - epoch(first_at)) / 86400 ELSE 0 END"),
 }
 
 
@@ -103,21 +103,22 @@ class PathLeg:
     coverage: tuple[str, str] | None = ("touched_orders", "orders")
 
     def needs(self, query: Query, measures: Set[str]) -> Needs:  # noqa: ARG002
-        sold = months(query.range.start, min(query.range.end, query.now))
-        path = msgspec.structs.replace(query, group_by=("channel", *query.group_by))
-        return {Kind.ORDERS: sold, Kind.RATES: Months(), **needs_of(path, sold)}
+        orders = conversions.needs_of_orders(_of_orders(query), first_sales=dimensions.CUSTOMER_TYPE in dimensions.named_by(query))
+        touches = msgspec.structs.replace(query, group_by=self.told_by)
+        return together([orders, conversions.needs_of_credits(touches, any_time=False)])
 
     def detail(self, asking: Asking, measures: Set[str]) -> Detail:
-        query = asking.query
-        rest = query.group_by[1:]
-        within = f"o.sold_at >= {timestamp(query.range.start)} AND o.sold_at < {timestamp(query.range.end)} AND NOT o.rebill"
-        own = {name: sql.replace("o.", "x.") for name, sql in dimensions.ORDER.items() if name != dimensions.CUSTOMER_TYPE}
-        steps = [*sales(asking, where=within, more=", o.campaign_name, o.campaign_id, o.order_type, o.coupon")]
-        plain = replace(asking, query=msgspec.structs.replace(query, group_by=rest), attributed=False)
-        columns = ["x.key", "x.person", "x.sold_at AS happened_at", "x.sold_at", "x.currency", "x.revenue", "x.connection", "x.order_id AS id"]
-        steps.append(conversions(plain, source="sales", columns=columns, at="x.sold_at", own=own))
-        steps += [("paths", _paths(asking, self.told_by)), ("path_lines", _path_lines(plain, rest))]
+        plain = replace(asking, query=_of_orders(asking.query), attributed=False)
+        sold = conversions.sales(plain, OrdersAsked(money=("net_revenue",)))
+        steps: list[Step] = [("orders", "SELECT * FROM orders WHERE NOT rebill"), *sold.steps]
+        steps += [("paths", _paths(asking, self.told_by)), ("path_lines", _path_lines(asking, by_currency=sold.by_currency))]
         return Detail(tuple(steps), {name: measure for name, measure in _MEASURES.items() if name in measures})
+
+
+def _of_orders(query: Query) -> Query:
+    """What decides which orders there are, and what tells their rows apart: all but the path."""
+    filters = tuple(one for one in query.filters if one.dimension not in dimensions.TOUCH)
+    return msgspec.structs.replace(query, group_by=query.group_by[1:], filters=filters)
 
 
 def _paths(asking: Asking, path_by: Sequence[str]) -> str:
@@ -133,17 +134,18 @@ FROM (
     SELECT key, first_at, touch_count, list_filter(told, lambda one, i: i = 1 OR one <> told[i - 1]) AS steps
     FROM (
         SELECT c.key, list({told} ORDER BY t.happened_at, t.connection, t.key) AS told, min(t.happened_at) AS first_at, count(*) AS touch_count
-        FROM conversions c JOIN touches t ON t.person = c.path_person AND t.happened_at <= c.path_at{lookback}
+        FROM conversions c JOIN touches t ON t.person = c.person AND t.happened_at <= c.path_at{lookback}
         WHERE {models.NO_MACHINE} GROUP BY c.key{" HAVING " + " AND ".join(fitting) if fitting else ""}
     )
 )"""
 
 
-def _path_lines(asking: Asking, rest: Sequence[str]) -> str:
+def _path_lines(asking: Asking, *, by_currency: bool) -> str:
     query = asking.query
-    columns = ["c.person", "c.currency", "c.revenue", "c.sold_at", "s.first_at", "coalesce(s.touch_count, 0) AS touch_count", "s.key IS NOT NULL AS touched"]
-    columns += ["s.path AS g0", *(f"c.own_{index} AS g{index + 1}" for index in range(len(rest)))]
-    columns += [f"{asking.periods.bucket('c.sold_at')} AS period"] if asking.periods is not None else []
+    columns = ["c.person", "c.currency", "c.net_revenue AS revenue", "c.happened_at AS sold_at", "c.counted" if by_currency else "true AS counted"]
+    columns += ["s.first_at", "coalesce(s.touch_count, 0) AS touch_count", "s.key IS NOT NULL AS touched"]
+    columns += ["s.path AS g0", *(f"c.own_{index - 1} AS g{index}" for index in range(1, len(query.group_by)))]
+    columns += [f"{asking.periods.bucket('c.happened_at')} AS period"] if asking.periods is not None else []
     columns += ["'order' AS kind", "c.id", "c.connection", "c.happened_at"] if asking.lines else []
     join = "JOIN" if any(one.dimension in dimensions.TOUCH for one in query.filters) else "LEFT JOIN"
     return f"SELECT {', '.join(columns)} FROM conversions c {join} paths s ON s.key = c.key"
@@ -266,7 +268,7 @@ def _way(query: Query, relations: Relations) -> list[Item]:
     assert query.person is not None
     credits = _credits(query, relations)
     asking = Asking(_whole(query), relations, Values(), attributed=False)
-    steps = [*_of_person(query.person, asking.values), *sales(asking), ("way", _WAY)]
+    steps = [*_of_person(query.person, asking.values), sales(asking), ("way", _WAY)]
     start, end = timestamp(query.range.start), timestamp(min(query.range.end, query.now + timedelta(microseconds=1)))
     select = f"SELECT * FROM way WHERE happened_at >= {start} AND happened_at < {end} ORDER BY happened_at, place, key, what"
     zone = zone_of(query.time_zone)
@@ -312,7 +314,8 @@ UNION ALL BY NAME SELECT person AS key, 'lead' AS kind, 2 AS place, lead_at AS h
 UNION ALL BY NAME SELECT key, 'activity' AS kind, 3 AS place, happened_at, connection, coalesce(name, page, type) AS what, campaign, email_campaign, email_flow
 FROM activities WHERE NOT bot
 UNION ALL BY NAME SELECT o.key, 'order' AS kind, 4 AS place, o.happened_at, o.order_id AS id, o.connection, s.currency, s.revenue, o.campaign_name AS campaign,
-    concat(CASE WHEN o.rebill THEN 'rebill ' ELSE 'order ' END, o.order_id, ': ', coalesce(o.state, CASE WHEN s.key IS NULL THEN 'not sold' ELSE 'sold' END)) AS what
+    concat(CASE WHEN o.rebill THEN 'rebill ' ELSE 'order ' END, o.order_id, ': ',
+        coalesce(o.state, CASE WHEN s.key IS NULL THEN 'not sold' ELSE 'sold' END)) AS what
 FROM orders o LEFT JOIN sales s ON s.key = o.key
 UNION ALL BY NAME SELECT key, 'subscription' AS kind, 5 AS place, entered_at AS happened_at, subscription_id AS id, connection,
     concat(product, ': ', entered) AS what
@@ -327,7 +330,7 @@ FROM (SELECT key, unnest(tags, max_depth := 2) FROM tags) WHERE removed_at IS NO
 JOURNEYS: Final = JourneyTable(
     type=ReportType.JOURNEYS,
     legs=(PathLeg(),),
-    dimensions=dimensions.TOUCH_NAMES | {*dimensions.ORDER} - {dimensions.CUSTOMER_TYPE} | {dimensions.COUNTRY, dimensions.FIELD},
+    dimensions=dimensions.TOUCH_NAMES | {*dimensions.ORDER} | {dimensions.COUNTRY, FIELD},
     touch_dimensions=frozenset({PATH}),
     all_kpis=PATH_KPIS,
     default_kpis=("orders", "customers", "revenue", "aov", "touches", "days"),
