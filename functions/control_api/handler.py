@@ -27,7 +27,6 @@ from tributary.clock import SystemClock
 from tributary.control.http import Router, as_gateway_response, request_of
 from tributary.control.routes import ControlApi
 from tributary.entered.entering import entering_of
-from tributary.entered.fixed_costs import FixedCosts
 from tributary.environments import ControlEnv
 from tributary.facts.queued import QueuedFacts
 from tributary.operator import Operator, known_kinds
@@ -68,7 +67,6 @@ def router() -> Router:
             operator=operator,
             now=_now,
         ),
-        fixed_costs=FixedCosts(rows),
         now=_now,
     )
     return Router(api.routes(), Access(CachedKeys(DynamoKeyStore(dynamodb, env.config_table))))

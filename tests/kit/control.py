@@ -18,7 +18,6 @@ from tributary.control.http import Request, Response, Router
 from tributary.control.routes import ControlApi
 from tributary.drafts import NewKey
 from tributary.entered.entering import entering_of
-from tributary.entered.fixed_costs import FixedCosts
 from tributary.operator import ConnectionKind, Operator
 from tributary.recent import RecentEvents
 from tributary.settings import Connection, UnreadableConnection
@@ -76,7 +75,6 @@ class ControlBench(Bench):
             shadow=self.shadow,
             syncs=Syncs(connections=OperatorsConnections(self.operator), store=self.syncs, tasks=self.tasks, clock=TestClock(self.clock.now())),
             entering=self.entering,
-            fixed_costs=FixedCosts(self.rows),
             now=self.clock.now,
         )
         access = Access(CachedKeys(RowKeys(self.rows), self.clock.monotonic), now=self.clock.now)

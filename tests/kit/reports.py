@@ -128,8 +128,9 @@ class ReportBench(Bench):
             fixed_costs=lambda: self.costs,
             now=lambda: self.at,
         )
+        self.routes = ReportRoutes(self.reports, self.contacts).routes()
         access = Access(CachedKeys(RowKeys(self.rows), self.clock.monotonic), now=self.clock.now)
-        self.router = Router(ReportRoutes(self.reports, self.contacts).routes(), access, monotonic=self.clock.monotonic)
+        self.router = Router(self.routes, access, monotonic=self.clock.monotonic)
         self.key = self.new_key("*")
 
     def new_key(self, *scopes: str) -> str:

@@ -249,6 +249,7 @@ class Operator:
             raise Invalid("not an email address", field="alert_email")
         if change.report_defaults is not UNSET:
             _check_size(change.report_defaults, "report_defaults")
+            _check_report_defaults(change.report_defaults)
         if change.report_fields is not UNSET and (known := sorted(KNOWN_TRAITS & set(change.report_fields))):
             raise Invalid(f"not custom fields: {', '.join(known)}", field="report_fields")
         account = msgspec.structs.replace(current.value, **_named(change))
@@ -578,6 +579,13 @@ def check_time_zone(name: str, field: str = "time_zone") -> None:
         ZoneInfo(name)
     except (ValueError, OSError, LookupError) as error:  # a malformed name, a folder of the database, no such zone
         raise Invalid("not an IANA time zone such as America/New_York", field=field) from error
+
+
+def _check_report_defaults(defaults: Mapping[str, Any]) -> None:
+    from tributary.reports.asking import check_defaults  # noqa: PLC0415  (nothing else here knows of reports)
+
+    for wrong in check_defaults(defaults):
+        raise Invalid(f"{wrong.message[:1].lower()}{wrong.message[1:].rstrip('.')}", field=f"report_defaults.{wrong.field}")
 
 
 def _check_move(setting: str, before: Mapping[str, Any], after: Mapping[str, Any], *, kept: Sequence[str]) -> None:

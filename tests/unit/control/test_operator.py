@@ -223,6 +223,7 @@ def test_an_account_is_changed_in_what_is_named() -> None:
         (AccountChange(reporting_currency="XYZ"), "reporting_currency"),
         (AccountChange(alert_email="nobody"), "alert_email"),
         (AccountChange(report_defaults={"x": "y" * 20_000}), "report_defaults"),
+        (AccountChange(report_defaults={"model": "linear", "lookback": "long"}), "report_defaults.lookback"),
         (AccountChange(report_fields=["plan", "email"]), "report_fields"),
     ],
 )

@@ -110,8 +110,8 @@ class Route:
     """Bytes."""
     checks_query: bool = False
     """Whether it checks its parameters itself, all at once; `query` then says no more than what they are."""
-    also: Mapping[str, str] = field(default_factory=dict)
-    """What else it answers with: content type → what that is."""
+    also: Sequence[str] = ()
+    """Content types of texts that it answers with too, if it is asked to."""
     problems: Sequence[int] = ()
     """What it answers beside 400, 401, 403, 500 and 503."""
 

@@ -33,6 +33,7 @@ _PROBLEMS: Final[dict[int, str]] = {
     412: "It was changed since the version in `If-Match`.",
     413: "The body is too large.",
     415: "The body is not JSON, or CSV where that is taken.",
+    422: "It takes more memory or time than the function has, or the answer is larger than can be sent: ask for less at a time.",
     500: "A fault of ours.",
     503: "A store did not answer; try again after `Retry-After`.",
 }
@@ -42,6 +43,7 @@ _TAGS: Final[dict[str, str]] = {
     "connections": "Destination accounts that events are forwarded to.",
     "keys": "API keys, and write keys to list and revoke.",
     "ad-spend": "What advertisements cost, in batches that can be taken back.",
+    "reports": "Which source, campaign and email brought which leads, customers and dollars.",
     "rates": "What currencies were worth in one another, in batches too.",
     "fixed-costs": "Costs that no advertisement has.",
     "events": "The accepted and rejected events of the last days.",
@@ -102,7 +104,7 @@ def _operation(route: Route, schemas: dict[str, Any]) -> dict[str, Any]:
 def _responses(route: Route) -> dict[str, Any]:
     success: dict[str, Any] = {"description": HTTPStatus(route.status).phrase}
     if route.answer is not None:
-        success["content"] = {_JSON: {"schema": _ref(route.answer)}}
+        success["content"] = {_JSON: {"schema": _ref(route.answer)}, **{type: {"schema": {"type": "string"}} for type in route.also}}
         if "version" in route.answer.__struct_fields__ and route.scope is not None:
             success["headers"] = {"ETag": {"description": "Its version, for `If-Match`.", "schema": {"type": "string"}}}
     refusals = {400, 500, *route.problems}
@@ -185,8 +187,12 @@ def _query_parameter(name: str, schema: dict[str, Any]) -> dict[str, Any]:
         (inner,) = [one for one in schema["anyOf"] if one != {"type": "null"}]
         schema = dict(inner)
         description = schema.pop("description", description)
-    parameter = {"name": name, "in": "query", "schema": schema}
-    return parameter if description is None else {"name": name, "in": "query", "description": description, "schema": schema}
+    parameter: dict[str, Any] = {"name": name, "in": "query", "schema": schema}
+    if schema.get("type") == "array":
+        # Given once for each value.
+        schema.pop("default", None)
+        parameter |= {"style": "form", "explode": True}
+    return parameter if description is None else {"name": parameter.pop("name"), "in": parameter.pop("in"), "description": description, **parameter}
 
 
 def _ref(struct: type[msgspec.Struct]) -> dict[str, str]:

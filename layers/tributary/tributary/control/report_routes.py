@@ -7,7 +7,7 @@ import binascii
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Annotated, Any, Final
 
 import msgspec
@@ -35,6 +35,10 @@ READ_PEOPLE: Final = "reports:read_people"
 DEFAULT_LINES: Final = 100
 MAX_LINES: Final = 500
 """Of one page of a ledger: each person is read from CONTACTS."""
+_MOST_LINES: Final = 1_000_000_000
+"""Of a list; a cursor beyond is none of ours."""
+_CURSOR_LIVES: Final = timedelta(days=1)
+"""A list is as of its first page; the next day it is another."""
 _CSV: Final = "text/csv"
 _FORMATS: Final = ("json", "csv")
 _FORMAT: Final = f"`json` or `csv`; or the header `Accept: {_CSV}`. Default: json."
@@ -159,7 +163,7 @@ class ReportRoutes:
 
     def routes(self) -> list[Route]:
         one = "/api/reports/{type}"
-        also = {_CSV: "The same, with money as decimals."}
+        also = [_CSV]
         return [
             Route(
                 method="GET",
@@ -244,7 +248,7 @@ class ReportRoutes:
         as_csv = _wants_csv(others, call.headers, wrong)
         limit = _page_size(parameters.limit, wrong)
         parameters = msgspec.structs.replace(parameters, limit=None)
-        row, place = others.get("row") or None, _read_place(others.get("cursor"), wrong)
+        row, place = others.get("row") or None, self._read_place(others.get("cursor"), wrong)
         try:
             query = self.reports.query(type, parameters, now=None if place is None else place.asked_at, wrong=wrong)
         except QueryWrong as error:
@@ -299,6 +303,20 @@ class ReportRoutes:
         if given not in known:
             raise Problem(status=400, code="invalid_parameter", field="kpi", detail=f"A KPI of this report is one of {', '.join(known)}.")
         return given
+
+    def _read_place(self, cursor: str | None, wrong: list[Wrong]) -> _Place | None:
+        if not cursor:
+            return None
+        place: _Place | None
+        try:
+            place = msgspec.json.decode(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)), type=_Place)
+            if not (0 <= place.offset < _MOST_LINES and timedelta() <= self.reports.now() - place.asked_at < _CURSOR_LIVES):
+                place = None
+        except (binascii.Error, ValueError, TypeError):  # msgspec's errors are ValueErrors; a time without a zone cannot be compared
+            place = None
+        if place is None:
+            wrong.append(Wrong(field="cursor", code="invalid_parameter", message=_NOT_OF_THIS_LIST))
+        return place
 
 
 def settings_in_force(query: Query) -> SettingsInForce:
@@ -389,20 +407,7 @@ def _write_place(place: _Place) -> str:
     return base64.urlsafe_b64encode(msgspec.json.encode(place)).decode().rstrip("=")
 
 
-def _read_place(cursor: str | None, wrong: list[Wrong]) -> _Place | None:
-    if not cursor:
-        return None
-    try:
-        place = msgspec.json.decode(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)), type=_Place)
-    except (binascii.Error, ValueError):  # msgspec's errors are ValueErrors
-        place = None
-    if place is None or place.offset < 0 or place.asked_at.tzinfo is None:
-        wrong.append(Wrong(field="cursor", code="invalid_parameter", message=_NOT_OF_THIS_LIST))
-        return None
-    return place
-
-
-_NOT_OF_THIS_LIST: Final = "Not a cursor of this list: give it with the same parameters that the page before was asked with."
+_NOT_OF_THIS_LIST: Final = "Not a cursor of this list: give it within a day, with the same parameters that the page before was asked with."
 
 
 def _not_of_this_list() -> Problem:
@@ -417,7 +422,8 @@ def _problem(error: QueryWrong) -> Problem:
 
 
 def _too_large(error: ReportTooLarge) -> Problem:
-    return Problem(status=422, code=error.code, detail=f"{str(error)[:1].upper()}{str(error)[1:]}")
+    text = str(error).rstrip(".")
+    return Problem(status=422, code=error.code, detail=f"{text[:1].upper()}{text[1:]}.")
 
 
 def _csv(text: str, name: str, *, cached: bool | None = None) -> Answer:

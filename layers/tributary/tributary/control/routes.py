@@ -42,7 +42,6 @@ from tributary.control.refusals import refusing
 from tributary.control.sync_routes import SyncRoutes
 from tributary.drafts import AccountChange, ConnectionChange, KeyRotation, NewConnection, NewKey, NewSource, SourceChange
 from tributary.entered.entering import Entering
-from tributary.entered.fixed_costs import FixedCosts
 from tributary.events import EventType
 from tributary.operator import Operator, Versioned
 from tributary.ports import FeedStatus, Parking, ShadowStore
@@ -93,7 +92,6 @@ class ControlApi:
     shadow: ShadowStore
     syncs: Syncs
     entering: Entering
-    fixed_costs: FixedCosts
     now: Callable[[], datetime]
 
     def routes(self) -> list[Route]:
@@ -106,7 +104,7 @@ class ControlApi:
             *self._key_routes(),
             *SyncRoutes(self.syncs).routes(),
             *EnteredRoutes(self.entering).routes(),
-            *FixedCostRoutes(self.fixed_costs, reporting_currency=self.entering.reporting_currency).routes(),
+            *FixedCostRoutes(self.entering.fixed_costs, reporting_currency=self.entering.reporting_currency).routes(),
             Route(
                 method="GET",
                 path="/api/events",

@@ -1,4 +1,5 @@
-"""Entering ad spend and rates: a request's rows, JSON or CSV, become a batch. The control API and the command line both do it through `Entering`."""
+"""What people enter for reports. A request's rows of ad spend or rates, JSON or CSV, become a batch. The control API and the command line do it through
+`Entering`."""
 
 from __future__ import annotations
 
@@ -14,6 +15,7 @@ from tributary.entered import ad_spend, csv_files, rates
 from tributary.entered.ad_spend import AdSpendRow, Defaults
 from tributary.entered.batches import AD_SPEND, RATES, Batch, Batches, BatchFiles
 from tributary.entered.csv_files import FileUnreadable
+from tributary.entered.fixed_costs import FixedCosts
 from tributary.entered.rates import RateRow
 from tributary.entered.reading import Form, Row, RowError
 from tributary.facts.tables import AdSpendFact, RateFact
@@ -72,6 +74,7 @@ class Outcome:
 class Entering:
     spend: Batches[AdSpendFact]
     rates: Batches[RateFact]
+    fixed_costs: FixedCosts
     reporting_currency: Callable[[], str]
     now: Callable[[], datetime]
 
@@ -108,6 +111,7 @@ def entering_of(*, rows: Rows, files: BatchFiles, sink: FactSink, operator: Oper
     return Entering(
         spend=Batches(AD_SPEND, rows=rows, files=files, sink=sink, now=now),
         rates=Batches(RATES, rows=rows, files=files, sink=sink, now=now),
+        fixed_costs=FixedCosts(rows),
         reporting_currency=lambda: operator.account().value.reporting_currency,
         now=now,
     )

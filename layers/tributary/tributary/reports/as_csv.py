@@ -40,8 +40,8 @@ def report_csv(report: Report, dimensions: Sequence[str], settings: Iterable[tup
 
 
 def ledger_csv(ledger: Ledger, dimensions: Sequence[str], people: Mapping[str, tuple[str | None, str | None]]) -> str:
-    """The lines of one page. `people`: email and name, by the line's person."""
-    header = ["person", "email", "name", "kind", "id", "connection", "happened_at", "currency", "value", *dimensions]
+    """The lines of one page; `told_by` is their own connection, beside a dimension of that name. `people`: email and name, by the line's person."""
+    header = ["person", "email", "name", "kind", "id", "told_by", "happened_at", "currency", "value", *dimensions]
     return _written([header, *(_ledger_line(line, ledger.kpi, dimensions, people) for line in ledger.lines)])
 
 
