@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.kit.fact_store import MemoryObjects, PlainFacts, Store, contact, memory_store, node, read
+from tests.kit.fact_store import PlainFacts, Store, contact, memory_store, node, read
 from tributary.errors import StoreUnavailable
-from tributary.facts.manifest import IDENTITIES, Place
-from tributary.facts.tables import Fact, IdentityFact, Kind, Months, OrderFact, TagInterval, TagsFact, TouchFact, WeakLinkFact
+from tributary.facts.tables import IdentityFact, Kind, Months, OrderFact, TagInterval, TagsFact, TouchFact, WeakLinkFact
 
 EVER = Months()
 SEEN = (Kind.TOUCHES, Kind.ORDERS, Kind.CONTACTS, Kind.TAGS)
