@@ -55,6 +55,7 @@ ENVIRONMENTS: dict[str, type] = {
     "resolve": environments.ResolveEnv,
     "contact_facts": environments.ContactFactsEnv,
     "write_facts": environments.WriteFactsEnv,
+    "reports_api": environments.ReportsEnv,
     "forward_kissmetrics": environments.ForwarderEnv,
     "control_api": environments.ControlEnv,
     "konnektive_schedule": environments.KonnektiveScheduleEnv,

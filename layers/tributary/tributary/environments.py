@@ -94,6 +94,17 @@ class ControlEnv(_Environment):
 
 
 @dataclass(frozen=True)
+class ReportsEnv(_Environment):
+    config_table: str
+    contacts_table: str
+    facts_bucket: str
+    memory_mb: str
+    """The function's memory."""
+    storage_mb: str
+    """The size of its temporary folder."""
+
+
+@dataclass(frozen=True)
 class KonnektiveScheduleEnv(_Environment):
     config_table: str
     sync_queue_url: str

@@ -66,10 +66,10 @@ class DuckFacts:
     @contextmanager
     def open(self, needs: Needs) -> Iterator[_Relations]:
         as_of = self._now()
-        opened = self._open(needs)
         if self._engine is None:
-            raise AssertionError
-        yield _Relations(self._engine, opened, as_of)
+            self._engine = Engine(self._folder, self._allowance)
+        self._engine.begin()
+        yield _Relations(self._engine, self._open(needs), as_of)
 
     def _open(self, needs: Needs) -> _Opened:
         for _ in range(_TRIES):
@@ -105,16 +105,14 @@ class DuckFacts:
         try:
             _Builder(self._engine, self._cache, manifest, self._erased_nodes(manifest)).build(needs)
         except BaseException:
-            self._engine.run("USE main")
-            self._engine.run(f"DROP SCHEMA {opened.schema} CASCADE")
+            self._engine.drop(opened.schema)
             raise
         self._opened[_text(needs), manifest.id] = opened
         return opened
 
     def _drop(self, key: tuple[str, str]) -> None:
         if self._engine is not None:
-            self._engine.run("USE main")
-            self._engine.run(f"DROP SCHEMA {self._opened.pop(key).schema} CASCADE")
+            self._engine.drop(self._opened.pop(key).schema)
 
     def _erased_nodes(self, manifest: Manifest) -> Set[str]:
         if manifest.erased != self._erased[0]:

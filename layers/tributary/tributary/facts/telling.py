@@ -69,7 +69,7 @@ def _image(image: Mapping[str, Any] | None) -> Image | None:
     if not image:
         return None
     try:
-        return Image(int(image["v"]["N"]), base64.b64decode(image["d"]["B"]))
+        return Image(int(image["v"]["N"]), base64.b64decode(image["d"]["B"], validate=True))
     except (KeyError, TypeError, ValueError, binascii.Error) as error:
         raise UnreadableMessage(f"a record of the stream of CONTACTS has no row: {type(error).__name__}") from error
 

@@ -7,6 +7,9 @@ from typing import Final
 
 from tributary.reports.kpis import Kpi, named
 
+_SPEND: Final = ("ad_spend", "fixed_costs")
+_PROFIT: Final = ("net_revenue", "-ad_spend", "-fixed_costs")
+
 ORDER_KPIS: Final[Mapping[str, Kpi]] = named(
     Kpi(
         key="net_revenue",
@@ -45,6 +48,13 @@ ORDER_KPIS: Final[Mapping[str, Kpi]] = named(
         unit="money",
         definition="What was refunded of the orders so far, by the date of the order.",
         over=("refunds",),
+    ),
+    Kpi(
+        key="refunds_by_date",
+        name="Refunds by date",
+        unit="money",
+        definition="What was refunded in the range, by the date of the refund, whatever the date of the order; also of orders that are no sale.",
+        over=("refunds_by_date",),
     ),
     Kpi(
         key="chargebacks",
@@ -144,4 +154,89 @@ LEAD_KPIS: Final[Mapping[str, Kpi]] = named(
         times=100,
     ),
     Kpi(key="lead_value", name="Lead value", unit="money", definition="Revenue divided by leads.", over=("net_revenue",), under=("leads",)),
+)
+
+ADVERTISING_KPIS: Final[Mapping[str, Kpi]] = named(
+    Kpi(
+        key="ad_spend",
+        name="Ad spend",
+        unit="money",
+        definition="What advertisements cost by the ad account's days, also of those that no touch is known of, and the fixed costs that the account adds.",
+        over=("ad_spend", "fixed_costs"),
+    ),
+    Kpi(key="fixed_costs", name="Fixed costs", unit="money", definition="The daily and one-off costs that the account adds.", over=("fixed_costs",)),
+    Kpi(key="impressions", name="Impressions", unit="count", definition="How often advertisements were shown, as their platform says.", over=("impressions",)),
+    Kpi(key="clicks", name="Clicks", unit="count", definition="Clicks on advertisements, as their platform says.", over=("clicks",)),
+    Kpi(
+        key="platform_conversions",
+        name="Conversions by platform",
+        unit="count",
+        definition="Conversions that the advertising platform claims for itself.",
+        over=("platform_conversions",),
+    ),
+    Kpi(
+        key="ctr",
+        name="Click-through rate",
+        unit="percent",
+        definition="Clicks divided by impressions.",
+        over=("clicks",),
+        under=("impressions",),
+        times=100,
+    ),
+    Kpi(key="cpc", name="Cost per click", unit="money", definition="Ad spend divided by clicks.", over=_SPEND, under=("clicks",)),
+    Kpi(
+        key="cpm",
+        name="Cost per thousand impressions",
+        unit="money",
+        definition="1,000 times ad spend divided by impressions.",
+        over=_SPEND,
+        under=("impressions",),
+        times=1_000,
+    ),
+    Kpi(key="cpl", name="Cost per lead", unit="money", definition="Ad spend divided by leads.", over=_SPEND, under=("leads",)),
+    Kpi(
+        key="cac",
+        name="Cost per acquired customer (CAC, CPA)",
+        unit="money",
+        definition="Ad spend divided by new customers.",
+        over=_SPEND,
+        under=("new_customers",),
+    ),
+    Kpi(key="cost_per_customer", name="Cost per customer", unit="money", definition="Ad spend divided by customers.", over=_SPEND, under=("customers",)),
+    Kpi(key="cost_per_order", name="Cost per order", unit="money", definition="Ad spend divided by orders.", over=_SPEND, under=("orders",)),
+    Kpi(key="roas", name="ROAS", unit="ratio", definition="Return on ad spend: revenue divided by ad spend.", over=("net_revenue",), under=_SPEND),
+    Kpi(
+        key="roi",
+        name="ROI",
+        unit="percent",
+        definition="Profit divided by ad spend.",
+        over=_PROFIT,
+        under=_SPEND,
+        times=100,
+    ),
+    Kpi(
+        key="profit",
+        name="Profit",
+        unit="money",
+        definition="Revenue less ad spend and fixed costs; what goods and payments cost is not known.",
+        over=_PROFIT,
+    ),
+    Kpi(key="margin", name="Margin", unit="percent", definition="Profit divided by revenue.", over=_PROFIT, under=("net_revenue",), times=100),
+    Kpi(key="epc", name="Earnings per click", unit="money", definition="Revenue divided by clicks.", over=("net_revenue",), under=("clicks",)),
+    Kpi(
+        key="matched_spend",
+        name="Matched spend",
+        unit="money",
+        definition="The ad spend that belongs to an ad, ad set, campaign or platform that touches are known of.",
+        over=("matched_spend",),
+    ),
+    Kpi(
+        key="matched_spend_pct",
+        name="Matched spend",
+        unit="percent",
+        definition="Matched spend divided by ad spend without fixed costs. Only where rows or filters are told by touches.",
+        over=("matched_spend",),
+        under=("ad_spend",),
+        times=100,
+    ),
 )

@@ -1,9 +1,9 @@
 """Subscriptions: what runs, what it comes to in a month, how that moved, and what became of trials and declined bills.
 
-A subscription *runs* while its state is `active` or `recycling` (a bill was declined and is tried again); one on trial, paused, failed or ended does not. What it is
-at a moment is told by its states and rates: the last of each by then; the first holds from the start. Each change in the range is a line, and what was there when
-the range began is a line too, so that what is there at the end is what was there at the start and all that moved. With a scale, what was there at the start is in
-the first period, and each later period begins with what the one before it ended with.
+A subscription *runs* while its state is `active` or `recycling` (a bill was declined and is tried again); one on trial, paused, failed or ended does not.
+What it is at a moment is told by its states and rates: the last of each by then; the first holds from the start. Each change in the range is a line, and
+what was there when the range began is a line too, so that what is there at the end is what was there at the start and all that moved. With a scale, what
+was there at the start is in the first period, and each later period begins with what the one before it ended with.
 """
 
 from __future__ import annotations

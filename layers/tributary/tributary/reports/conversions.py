@@ -1,0 +1,356 @@
+"""What happened, as the step `conversions` that is credited: sales, refunds and leads, with their money in the query's currency.
+
+One line each; of an order of which some moved in a currency without a rate one a currency.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Set
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from tributary.facts.tables import Kind, Months, Needs
+from tributary.reports import dimensions
+from tributary.reports.credits import asks_lead_date, asks_touches
+from tributary.reports.frame import Asking, months
+from tributary.reports.money import converted, rates_step
+from tributary.reports.periods import local_date, offsets, timestamp
+from tributary.reports.query import DateMode, Query
+from tributary.reports.statement import Step
+
+MONEY: Final[Mapping[str, str]] = {
+    "gross_revenue": "{gross}",
+    "discounts": "{discount}",
+    "tax": "{tax}",
+    "shipping": "{shipping}",
+    "refunds": "{refunded}",
+    "chargebacks": "{charged_back}",
+    "voids": "{voided}",
+    "net_revenue": "{gross} - {discount} - {tax} - {shipping} - {refunded} - {charged_back} - {voided} + {returned}",
+    "sales_revenue": "{gross} - {discount}",
+    "collected_revenue": "{received} - {voided} - {refunded} - {charged_back}",
+}
+"""Measure → its formula of an order's columns, of which each is converted by itself."""
+_KEPT_TAX: Final = " + {tax} - greatest({returned} - {shipping}, 0)"
+_KEPT_SHIPPING: Final = " + {shipping} - least({returned}, {shipping})"
+"""What is given back of tax and shipping is shipping first."""
+_COLUMNS: Final = ("gross", "discount", "tax", "shipping", "received", "voided", "refunded", "charged_back", "returned")
+_OF_OTHERS: Final = ("received", "voided", "refunded", "charged_back")
+"""What may move in a currency that is not the order's."""
+
+
+# Which facts are needed
+
+
+def needs_of_orders(query: Query, *, first_sales: bool) -> Needs:
+    """`first_sales`: whether it is asked whose first order ever one is."""
+    inherits = _inherits(query)
+    found: dict[Kind, Months] = {Kind.ORDERS: _months_of_orders(query), Kind.RATES: Months()}
+    if inherits or first_sales:
+        found[Kind.ORDERS] = Months(None, found[Kind.ORDERS].last)
+    if inherits:
+        found[Kind.SUBSCRIPTIONS] = Months()
+    return {**found, **needs_of_credits(query, any_time=inherits)}
+
+
+def needs_of_credits(query: Query, *, any_time: bool) -> Needs:
+    """Touches, contacts and tags, as rows and choices ask for them. `any_time`: what is credited may have happened long before the range."""
+    found: dict[Kind, Months] = {}
+    if asks_touches(query):
+        unbounded = any_time or query.lookback_days is None or query.date_mode is DateMode.LEAD_DATE
+        first = None if unbounded else query.range.start - timedelta(days=query.lookback_days or 0)
+        last = query.now if query.date_mode is DateMode.LEAD_DATE else min(query.now, query.range.end)
+        found[Kind.TOUCHES] = months(first, last)
+    if _asks_contacts(query):
+        found[Kind.CONTACTS] = Months()
+    if dimensions.TAG in dimensions.named_by(query):
+        found[Kind.TAGS] = Months()
+    return found
+
+
+def _months_of_orders(query: Query) -> Months:
+    """Of the orders that can be conversions of the query."""
+    match query.date_mode:
+        case DateMode.CONVERSION_DATE:
+            return months(query.range.start, min(query.range.end, query.now))
+        case DateMode.LEAD_DATE:
+            return months(None, query.now)
+        case DateMode.TOUCH_DATE:
+            return months(query.range.start, min(query.now, _latest_credited(query)))
+
+
+def _latest_credited(query: Query) -> datetime:
+    """Until when what happens may be credited to a touch of the range."""
+    if query.lookback_days is None or query.rebill_credit == "inherit":
+        return query.now
+    return query.range.end + timedelta(days=query.lookback_days)
+
+
+def needs_of_refunds(query: Query) -> Needs:
+    """Of an order of any time something may be given back in the range."""
+    found = needs_of_orders(query, first_sales=True)
+    return {**found, **needs_of_credits(query, any_time=True)}
+
+
+# The steps
+
+
+@dataclass(frozen=True, kw_only=True)
+class OrdersAsked:
+    money: tuple[str, ...]
+    """Names of MONEY."""
+    is_new: bool = False
+    """Whether it is asked whose first order ever one is."""
+    is_refunded: bool = False
+    items_sold: bool = False
+
+
+@dataclass(frozen=True)
+class Sales:
+    steps: tuple[Step, ...]
+    by_currency: bool
+
+
+def sales(asking: Asking, asked: OrdersAsked) -> Sales:
+    """Orders that were sold."""
+    query, values = asking.query, asking.values
+    abroad = _abroad(asking, "o.sold_at")
+    formulas = {name: _formula(name, query) for name in asked.money}
+    read = [column for column in _COLUMNS if any(f"{{{column}}}" in formula for formula in formulas.values())]
+    inherits = _inherits(query) and abroad.rebills
+    subject = _Subject(asking, moment="o.sold_at", person="o.person", told=dimensions.ORDER)
+    columns = ["o.key", "o.person", "o.sold_at AS happened_at", *subject.columns]
+    columns += ["f.key IS NOT NULL AS is_new"] if asked.is_new else []
+    columns += ["o.refunded > 0 AS is_refunded"] if asked.is_refunded else []
+    columns += ["coalesce(list_sum([one.quantity FOR one IN o.items]), 0) AS items_sold"] if asked.items_sold else []
+    columns += ["o.items"] if dimensions.PRODUCT in query.group_by else []
+    columns += ["o.order_id AS id"] if asking.lines else []
+    columns += ["o.connection"] if asking.lines or inherits else []
+    columns += ["o.rebill", "o.subscription_id"] if inherits else []
+    joins = [*subject.joins]
+    steps: list[Step] = [*subject.steps]
+    if asked.is_new or dimensions.CUSTOMER_TYPE in dimensions.named_by(query):
+        steps.append(_FIRST_SALES)
+        joins.append("LEFT JOIN first_sales f ON f.key = o.key")
+    where = ["o.sold_at IS NOT NULL", *subject.where]
+    source = f"FROM orders o {' '.join(joins)} WHERE {' AND '.join(where)}"
+    told = [column.rpartition(" AS ")[2].rpartition(".")[2] for column in columns]
+    if not abroad.currencies:
+        columns += [f"{values.add(query.currency)} AS currency", *(f"o.{name}" for name in read)]
+        steps.append(("sales", f"SELECT {', '.join(columns)} {source}"))
+    else:
+        steps += _in_one_currency(asking, abroad, columns, told, read, source)
+    worked_out = [f"{formula.format(**{name: 's.' + name for name in read})} AS {name}" for name, formula in formulas.items()]
+    chosen = f"s.* EXCLUDE ({', '.join(read)})" if read else "s.*"
+    path_at, join = "s.happened_at", ""
+    if inherits:
+        steps += _BEGAN
+        path_at = "coalesce(b.path_at, s.happened_at)"
+        join = " LEFT JOIN began b ON s.rebill AND b.connection = s.connection AND b.subscription_id = s.subscription_id"
+    steps.append(("conversions", f"SELECT {', '.join([chosen, f'{path_at} AS path_at', *worked_out])} FROM sales s{join}"))
+    return Sales(tuple(steps), by_currency=abroad.others)
+
+
+def refunds(asking: Asking) -> tuple[Step, ...]:
+    """Refunds by their own date, of orders sold or not, as `refunds_by_date`. Their path is the order's, and so is the day of their rate."""
+    query, values = asking.query, asking.values
+    subject = _Subject(asking, moment="o.moved.happened_at", person="o.person", told=dimensions.ORDER)
+    inherits = _inherits(query)
+    columns = ["CAST(o.key AS VARCHAR) || '/' || o.place AS key", "o.person", "o.moved.happened_at AS happened_at", *subject.columns]
+    columns += ["coalesce(o.sold_at, o.happened_at) AS ordered_at", "o.moved.amount AS amount"]
+    columns += ["CASE WHEN o.moved.currency = o.currency AND o.currency_assumed THEN NULL ELSE o.moved.currency END AS currency"]
+    columns += ["o.items"] if dimensions.PRODUCT in query.group_by else []
+    columns += ["o.order_id AS id"] if asking.lines else []
+    columns += ["o.connection"] if asking.lines or inherits else []
+    columns += ["o.rebill", "o.subscription_id"] if inherits else []
+    joins = [*subject.joins]
+    steps: list[Step] = [*subject.steps]
+    if dimensions.CUSTOMER_TYPE in dimensions.named_by(query):
+        steps.append(_FIRST_SALES)
+        joins.append("LEFT JOIN first_sales f ON f.key = o.key")
+    moved = "(SELECT *, unnest(movements) AS moved, generate_subscripts(movements, 1) AS place FROM orders WHERE len(movements) > 0) o"
+    where = ["o.moved.kind = 'refund'", *subject.where]
+    steps.append(("sold", f"SELECT {', '.join(columns)} FROM {moved} {' '.join(joins)} WHERE {' AND '.join(where)}"))
+    found = asking.relations.rows(
+        "SELECT o.moved.currency, min(o.happened_at), max(o.happened_at) FROM (SELECT happened_at, unnest(movements) AS moved FROM orders) o "
+        "WHERE o.moved.kind = 'refund' GROUP BY 1"
+    )
+    ours = values.add(query.currency)
+    abroad = {currency: (first.replace(tzinfo=UTC), last.replace(tzinfo=UTC)) for currency, first, last in found if currency != query.currency}
+    if abroad:
+        first, last = min(first for first, _ in abroad.values()), max(last for _, last in abroad.values())
+        steps.append(rates_step(query.currency, sorted(abroad), values))
+        day = local_date("o.ordered_at", offsets(query.time_zone, first, last))
+        currency = f"CASE WHEN o.currency IS NULL OR r.multiplier IS NOT NULL THEN {ours} ELSE o.currency END AS currency"
+        steps.append(("sales", f"SELECT o.* EXCLUDE (currency, amount), {currency}, {converted('o.amount')} AS refunds_by_date {_with_rates(day)}"))
+    else:
+        steps.append(("sales", f"SELECT o.* EXCLUDE (currency, amount), {ours} AS currency, o.amount AS refunds_by_date FROM sold o"))
+    path_at, join = "s.ordered_at", ""
+    if inherits:
+        steps += _BEGAN
+        path_at = "coalesce(b.path_at, s.ordered_at)"
+        join = " LEFT JOIN began b ON s.rebill AND b.connection = s.connection AND b.subscription_id = s.subscription_id"
+    return *steps, ("conversions", f"SELECT s.*, {path_at} AS path_at FROM sales s{join}")
+
+
+def leads(asking: Asking) -> tuple[Step, ...]:
+    """Contacts, by when they became known."""
+    subject = _Subject(asking, moment="p.lead_at", person="p.person", told={})
+    columns = ["p.person AS key", "p.person", "p.lead_at AS happened_at", "p.lead_at AS path_at", f"{asking.values.add(asking.query.currency)} AS currency"]
+    columns += [*subject.columns, *(["NULL AS id", "NULL AS connection"] if asking.lines else [])]
+    joins = [join for join in subject.joins if " contacts p " not in join]
+    return *subject.steps, ("conversions", f"SELECT {', '.join(columns)} FROM contacts p {' '.join(joins)} WHERE {' AND '.join(subject.where)}")
+
+
+class _Subject:
+    """What all conversions have in common: the date that decides, the dimensions that they are told by, the filters on these."""
+
+    def __init__(self, asking: Asking, *, moment: str, person: str, told: Mapping[str, str]) -> None:
+        """`told`: dimension → SQL; what is of contacts and tags is told by the person."""
+        query, values = asking.query, asking.values
+        self.steps: list[Step] = []
+        self.joins: list[str] = []
+        if _asks_contacts(query):
+            self.joins.append(f"LEFT JOIN contacts p ON p.person = {person}")
+        tags = f"[one.tag FOR one IN g.tags IF one.applied_at <= {moment} AND (one.removed_at IS NULL OR one.removed_at > {moment})]"
+        tags = f"coalesce(list_sort(list_distinct({tags})), [])"
+        if dimensions.TAG in dimensions.named_by(query):
+            self.steps.append(("tags_of", "SELECT person, flatten(list(tags)) AS tags FROM tags GROUP BY person"))
+            self.joins.append(f"LEFT JOIN tags_of g ON g.person = {person}")
+
+        def expression(name: str) -> str | None:
+            return dimensions.of_contact(name, values) if dimensions.is_of_contact(name) else told.get(name)
+
+        apart = (*dimensions.TOUCH, dimensions.PRODUCT, dimensions.TAG)
+        self.columns = [
+            f"{expression(name) or 'CAST(NULL AS VARCHAR)'} AS own_{index}" for index, name in enumerate(query.group_by) if name not in apart
+        ]
+        self.columns += [f"{tags} AS tags"] if dimensions.TAG in query.group_by else []
+        self.columns += ["p.lead_at"] if asks_lead_date(query) else []
+        self.where = _dated(query, moment, "p.lead_at")
+        for one in query.filters:
+            if one.dimension == dimensions.TAG:
+                self.where.append(dimensions.any_fits(tags, one, values))
+            elif one.dimension == dimensions.PRODUCT and told:
+                names = f"[coalesce({dimensions.PRODUCT_OF_ITEM}, '') FOR item IN o.items]"
+                self.where.append(dimensions.any_fits(names, one, values))
+            elif one.dimension not in apart and (found := expression(one.dimension)) is not None:
+                self.where.append(dimensions.fits(found, one, values))
+
+
+def _asks_contacts(query: Query) -> bool:
+    return asks_lead_date(query) or any(dimensions.is_of_contact(name) for name in dimensions.named_by(query))
+
+
+def _inherits(query: Query) -> bool:
+    return asks_touches(query) and query.rebill_credit == "inherit"
+
+
+def _dated(query: Query, moment: str, lead_at: str) -> list[str]:
+    """SQL: whether something is among what the range can hold."""
+    start, end, now = timestamp(query.range.start), timestamp(query.range.end), timestamp(query.now)
+    match query.date_mode:
+        case DateMode.CONVERSION_DATE:
+            return [f"{moment} >= {start}", f"{moment} < {end}", f"{moment} <= {now}"]
+        case DateMode.LEAD_DATE:
+            return [f"{lead_at} >= {start}", f"{lead_at} < {end}", f"{moment} <= {now}"]
+        case DateMode.TOUCH_DATE:
+            return [f"{moment} >= {start}", f"{moment} <= {timestamp(min(query.now, _latest_credited(query)))}"]
+
+
+def _formula(name: str, query: Query) -> str:
+    if name != "net_revenue":
+        return MONEY[name]
+    return MONEY[name] + (_KEPT_TAX if query.include_tax else "") + (_KEPT_SHIPPING if query.include_shipping else "")
+
+
+@dataclass(frozen=True)
+class _Abroad:
+    currencies: Set[str]
+    """Those that are not the query's."""
+    first: datetime
+    last: datetime
+    others: bool
+    """Whether anything moved in a currency that is not its order's."""
+    rebills: bool
+
+
+def _abroad(asking: Asking, moment: str) -> _Abroad:
+    """Asked beforehand: most shops have one currency, and their amounts then need no rates; many have no rebills."""
+    query = asking.query
+    dated = _dated(query, moment, moment) if query.date_mode is not DateMode.LEAD_DATE else [f"{moment} <= {timestamp(query.now)}"]
+    found = asking.relations.rows(
+        f"SELECT CASE WHEN o.currency_assumed THEN NULL ELSE o.currency END, min({moment}), max({moment}), bool_or(len(o.others) > 0), bool_or(o.rebill) "
+        f"FROM orders o WHERE {' AND '.join(dated)} GROUP BY 1"
+    )
+    currencies = {currency for currency, *_ in found if currency is not None and currency != query.currency}
+    others = any(has_others for _, _, _, has_others, _ in found)
+    if others:
+        currencies |= {
+            currency for (currency,) in asking.relations.rows(f"SELECT DISTINCT unnest(o.others).currency FROM orders o WHERE {' AND '.join(dated)}")
+        }
+    first = min((first.replace(tzinfo=UTC) for _, first, *_ in found), default=query.range.start)
+    last = max((last.replace(tzinfo=UTC) for _, _, last, *_ in found), default=query.range.end)
+    return _Abroad(currencies, first, last, others, any(rebills for *_, rebills in found))
+
+
+def _in_one_currency(asking: Asking, abroad: _Abroad, columns: list[str], told: list[str], read: list[str], source: str) -> list[Step]:
+    """`sales`, its money in the query's currency where there is a rate."""
+    query, values = asking.query, asking.values
+    day = local_date("o.happened_at", offsets(query.time_zone, abroad.first, abroad.last))
+    own = f"CASE WHEN o.currency_assumed THEN {values.add(query.currency)} ELSE o.currency END AS currency"
+    steps = [rates_step(query.currency, sorted(abroad.currencies), values)]
+    raw = ["true AS counted", own, *(f"o.{name}" for name in read)]
+    if not abroad.others:
+        steps.append(("sold", f"SELECT {', '.join([*columns, *raw])} {source}"))
+        steps.append(("sales", f"SELECT {', '.join([*(f'o.{name}' for name in told), *_converted(query, read, values.add(query.currency))])} {_with_rates(day)}"))
+        return steps
+    steps.append(("sold_in_own", f"SELECT {', '.join([*columns, *raw, 'o.others'])} {source}"))
+    moved = [f"o.moved.{name}" if name in _OF_OTHERS else f"0 AS {name}" for name in read]
+    steps.append(
+        (
+            "sold",
+            f"""SELECT * EXCLUDE (others) FROM sold_in_own
+UNION ALL SELECT {", ".join([*(f"o.{name}" for name in told), "false AS counted", "o.moved.currency AS currency", *moved])}
+FROM (SELECT *, unnest(others) AS moved FROM sold_in_own WHERE len(others) > 0) o""",
+        )
+    )
+    currency, *amounts = _converted(query, read, values.add(query.currency))
+    once = [*(f"any_value(o.{name}) AS {name}" for name in told if name != "key"), "bool_or(o.counted) AS counted"]
+    summed = [f"CAST(sum({amount.rpartition(' AS ')[0]}) AS BIGINT) AS {name}" for amount, name in zip(amounts, read, strict=True)]
+    steps.append(("sales", f"SELECT o.key, {', '.join([currency, *once, *summed])} {_with_rates(day)} GROUP BY 1, 2"))
+    return steps
+
+
+def _converted(query: Query, read: list[str], ours: str) -> list[str]:
+    currency = f"CASE WHEN r.multiplier IS NOT NULL THEN {ours} ELSE o.currency END AS currency"
+    return [currency, *(f"{converted('o.' + name)} AS {name}" for name in read)]
+
+
+def _with_rates(day: str) -> str:
+    return f"FROM sold o LEFT JOIN rates_on r ON r.currency = o.currency AND r.day = {day}"
+
+
+_FIRST_SALES: Final[Step] = ("first_sales", "SELECT arg_min(key, row(sold_at, key)) AS key FROM orders WHERE sold_at IS NOT NULL GROUP BY person")
+"""Of each person, over all months that there are."""
+
+_BEGAN: Final[tuple[Step, ...]] = (
+    ("rebilled", "SELECT DISTINCT connection, subscription_id FROM sales WHERE rebill AND subscription_id IS NOT NULL"),
+    (
+        "began_named",
+        """SELECT w.connection, w.subscription_id, min(o.sold_at) AS path_at
+FROM rebilled w JOIN subscriptions u ON u.connection = w.connection AND u.subscription_id = w.subscription_id
+JOIN orders o ON o.connection = u.connection AND o.order_id = u.order_id
+WHERE o.sold_at IS NOT NULL GROUP BY w.connection, w.subscription_id""",
+    ),
+    ("unnamed", "SELECT w.* FROM rebilled w ANTI JOIN began_named b ON b.connection = w.connection AND b.subscription_id = w.subscription_id"),
+    (
+        "began_first",
+        """SELECT w.connection, w.subscription_id, min(o.sold_at) AS path_at
+FROM unnamed w JOIN orders o ON o.connection = w.connection AND o.subscription_id = w.subscription_id
+WHERE o.sold_at IS NOT NULL GROUP BY w.connection, w.subscription_id""",
+    ),
+    ("began", "SELECT * FROM began_named UNION ALL SELECT * FROM began_first"),
+)
+"""When each subscription that was billed again began: by the order that it names, else the first that names it."""

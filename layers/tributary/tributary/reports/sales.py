@@ -1,0 +1,30 @@
+"""Sales as they count in what somebody brought: the revenue of orders, whoever asks for it and whatever the report is otherwise about."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+import msgspec
+
+from tributary.reports import conversions
+from tributary.reports.conversions import OrdersAsked
+from tributary.reports.frame import Asking
+from tributary.reports.query import DateMode
+from tributary.reports.ranges import EARLIEST
+from tributary.reports.statement import Step, statement
+
+NET: Final = "net revenue: gross less discounts, tax, shipping, refunds, chargebacks and voids of orders, with all that was given back of them until now"
+
+
+def sales(asking: Asking, *, since: datetime | None = None) -> Step:
+    """SQL: `sales`: `key`, `person`, `sold_at`, `currency`, `revenue` and `counted` of each order that was sold by now, and not before `since`. One line an order
+    and currency that money of it is left in; of those of one order one is `counted`. No filter and no dimension of the query matters."""
+    query = asking.query
+    start = datetime.combine(EARLIEST, datetime.min.time(), tzinfo=UTC) if since is None else since
+    everything = msgspec.structs.replace(query.range, start=start, end=query.now + timedelta(microseconds=1))
+    plain = msgspec.structs.replace(query, range=everything, group_by=(), filters=(), scale=None, date_mode=DateMode.CONVERSION_DATE)
+    found = conversions.sales(replace(asking, query=plain, attributed=False, lines=False), OrdersAsked(money=("net_revenue",)))
+    counted = "counted" if found.by_currency else "true AS counted"
+    return "sales", statement(found.steps, f"SELECT key, person, happened_at AS sold_at, currency, net_revenue AS revenue, {counted} FROM conversions")
