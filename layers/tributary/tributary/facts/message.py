@@ -85,21 +85,19 @@ def unpack(body: str) -> FactsMessage:
         raise UnreadableMessage(f"a message of the facts queue cannot be read: {type(error).__name__}") from error
 
 
-class _Any(msgspec.Struct):
-    """No more of a message than every release has."""
-
-    schema_version: int = msgspec.field(name="schemaVersion")
-
-
 def _is_newer(body: str) -> bool:
+    """Of a version to come, or of this one with rows of a kind to come."""
     try:
-        return _any.decode(body).schema_version > SCHEMA_VERSION
+        said = _any.decode(body)
     except (msgspec.MsgspecError, UnicodeError, RecursionError):
         return False
+    version = said.get("schemaVersion")
+    return isinstance(version, int) and (version > SCHEMA_VERSION or (version == SCHEMA_VERSION and not said.keys() <= _NAMES))
 
 
 _HEAD: Final = b'{"schemaVersion":%d' % SCHEMA_VERSION
-_any: Final = msgspec.json.Decoder(_Any)
+_any: Final = msgspec.json.Decoder(dict[str, Any])
+_NAMES: Final = frozenset(field.encode_name for field in msgspec.structs.fields(FactsMessage))
 _encoder: Final = msgspec.json.Encoder()
 _decoder: Final = msgspec.json.Decoder(FactsMessage)
 
