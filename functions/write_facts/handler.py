@@ -14,12 +14,15 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from tributary.adapters import aws
 from tributary.adapters.duck import Allowance, Engine
+from tributary.adapters.fact_files import PREFIX as FILES
 from tributary.adapters.fact_files import FactFiles, S3FactObjects
-from tributary.adapters.fact_manifest import DynamoManifests
+from tributary.adapters.fact_manifest import MANIFEST, DynamoManifests
+from tributary.adapters.generations import DynamoGenerations
 from tributary.adapters.poison import DynamoPoisonRecords
 from tributary.clock import SystemClock
 from tributary.environments import WriteFactsEnv
 from tributary.facts.writing import WriteFacts
+from tributary.generations import prefix_of
 
 ENGINE_MB: Final = 256
 """A batch is at most 6 MB of messages; the rest of the function's memory is Python's."""
@@ -42,8 +45,20 @@ def folder() -> Path:
 def write() -> WriteFacts:
     """Built on the first message, kept while this sandbox lives."""
     env = WriteFactsEnv.read(os.environ)
-    sink = FactFiles(S3FactObjects(aws.s3, env.facts_bucket), DynamoManifests(aws.dynamodb, env.config_table), engine, folder(), SystemClock().now)
-    return WriteFacts(sink=sink, poison=DynamoPoisonRecords(aws.dynamodb, env.events_table))
+
+    @cache
+    def sink_of(generation: int) -> FactFiles:
+        prefix = prefix_of(generation)
+        return FactFiles(
+            S3FactObjects(aws.s3, env.facts_bucket, prefix=prefix + FILES),
+            DynamoManifests(aws.dynamodb, env.config_table, manifest=prefix + MANIFEST),
+            engine,
+            folder(),
+            SystemClock().now,
+        )
+
+    generations = DynamoGenerations(aws.dynamodb, env.config_table)
+    return WriteFacts(sink_of=sink_of, generations=generations, poison=DynamoPoisonRecords(aws.dynamodb, env.events_table))
 
 
 @logger.inject_lambda_context(clear_state=True)

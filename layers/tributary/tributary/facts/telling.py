@@ -6,6 +6,7 @@ import base64
 import binascii
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 from tributary.errors import UnreadableMessage
@@ -14,6 +15,7 @@ from tributary.facts import of_contacts, of_events
 from tributary.facts.message import pack
 from tributary.facts.of_contacts import Change, Image, Settings
 from tributary.facts.tables import Fact, Kind
+from tributary.generations import generation_of, prefix_of
 from tributary.identity.digests import Digests
 from tributary.identity.rules import IdentityRules
 from tributary.ports import MessageQueue, OutMessage, RowKey
@@ -38,12 +40,20 @@ class Telling:
         return self._tell(found.rows, found.left_out)
 
     def changes(self, changes: Sequence[Change]) -> Counter[str]:
-        """As `events`. Raises `UnreadableMessage` where a row cannot be read."""
-        found = of_contacts.facts_of(changes, self._settings(), self._digests)
-        return self._tell(found.rows, found.left_out)
+        """As `events`; each generation's by themselves. Raises `UnreadableMessage` where a row cannot be read."""
+        of: dict[int, list[Change]] = {}
+        for change in changes:
+            generation = generation_of(change.key.partition)
+            place = change.key._replace(partition=change.key.partition.removeprefix(prefix_of(generation)))
+            of.setdefault(generation, []).append(replace(change, key=place))
+        counts: Counter[str] = Counter()
+        for generation, theirs in of.items():
+            found = of_contacts.facts_of(theirs, self._settings(), self._digests)
+            counts += self._tell(found.rows, found.left_out, generation)
+        return counts
 
-    def _tell(self, rows: Mapping[Kind, Sequence[Fact]], left_out: Counter[str]) -> Counter[str]:
-        self._queue.send([OutMessage(body) for body in pack(rows)])
+    def _tell(self, rows: Mapping[Kind, Sequence[Fact]], left_out: Counter[str], generation: int | None = None) -> Counter[str]:
+        self._queue.send([OutMessage(body) for body in pack(rows, generation=generation)])
         told = {f"facts_{kind}": len(facts) for kind, facts in rows.items()}
         return Counter({**told, **{LEFT_OUT + reason: count for reason, count in left_out.items()}})
 
