@@ -26,18 +26,27 @@ LEFT_OUT: Final = "left_out_"
 
 
 class Telling:
-    """`settings`: what the account says now."""
+    """`settings`: what the account says now. `generation`: the only one that events are told to; all that are written without it."""
 
-    def __init__(self, *, queue: MessageQueue, digests: Digests, settings: Callable[[], Settings] = Settings, rules: IdentityRules | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        queue: MessageQueue,
+        digests: Digests,
+        settings: Callable[[], Settings] = Settings,
+        rules: IdentityRules | None = None,
+        generation: int | None = None,
+    ) -> None:
         self._queue = queue
         self._digests = digests
         self._settings = settings
         self._rules = rules or IdentityRules()
+        self._generation = generation
 
     def events(self, events: Sequence[Event]) -> Counter[str]:
         """Counts the rows of each kind as `facts_<kind>`, and values that were left out. Raises `StoreUnavailable`: then some may have been told."""
         found = of_events.facts_of(events, self._rules, self._digests)
-        return self._tell(found.rows, found.left_out)
+        return self._tell(found.rows, found.left_out, self._generation)
 
     def changes(self, changes: Sequence[Change]) -> Counter[str]:
         """As `events`; each generation's by themselves. Raises `UnreadableMessage` where a row cannot be read."""
@@ -52,7 +61,7 @@ class Telling:
             counts += self._tell(found.rows, found.left_out, generation)
         return counts
 
-    def _tell(self, rows: Mapping[Kind, Sequence[Fact]], left_out: Counter[str], generation: int | None = None) -> Counter[str]:
+    def _tell(self, rows: Mapping[Kind, Sequence[Fact]], left_out: Counter[str], generation: int | None) -> Counter[str]:
         self._queue.send([OutMessage(body) for body in pack(rows, generation=generation)])
         told = {f"facts_{kind}": len(facts) for kind, facts in rows.items()}
         return Counter({**told, **{LEFT_OUT + reason: count for reason, count in left_out.items()}})

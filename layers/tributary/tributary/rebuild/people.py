@@ -24,9 +24,12 @@ _canonical: Final = msgspec.json.Encoder(order="deterministic")
 
 @dataclass
 class People:
-    """`content`: person (or visitor's link) → digest of all that is known of them."""
+    """A generation of them."""
 
     content: dict[str, bytes] = field(default_factory=dict)
+    """Person (or visitor's link) → digest of all that is known of them."""
+    names: dict[str, str] = field(default_factory=dict)
+    """Contact → person."""
     unsettled: int = 0
     """Contacts that a merge has yet to move rows into. They settle by themselves, and cannot be compared before."""
 
@@ -35,11 +38,11 @@ class People:
         for partition, group in groupby(rows, key=lambda row: row.key.partition):
             found = {row.key.sort: row.data for row in group}
             if partition.startswith(_CONTACT):
-                self._add_contact(found)
+                self._add_contact(partition.removeprefix(_CONTACT), found)
             elif WEAK_SORT in found:
                 self.content[f"link {partition}"] = hashlib.sha256(found[WEAK_SORT]).digest()
 
-    def _add_contact(self, rows: Mapping[str, bytes]) -> None:
+    def _add_contact(self, contact: str, rows: Mapping[str, bytes]) -> None:
         root = decode(rows[ROOT_SORT], Root) if ROOT_SORT in rows else None
         if root is None or root.into is not None:
             return
@@ -48,6 +51,7 @@ class People:
         name = min((digest_of_member(sort) for sort in members), default="")
         held = {sort: decode_holding(sort, data) for sort, data in rows.items() if holdings.is_holding(sort)}
         said = _canonical.encode([members, root.profile, sorted(held.items())])
+        self.names[contact] = name
         self.content[name] = hashlib.sha256(said).digest()
 
 

@@ -1,6 +1,6 @@
 """What a generation of FACTS says, in a form in which two can be compared: of each kind and month, how many rows there are and a sum over their content.
 
-A contact's id and a row's version may differ between two that say the same; so a person goes by the least of their nodes, and versions are left out.
+A contact's id and a row's version may differ between two that say the same; so a contact goes by its name (`people.py`), and versions are left out.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from tributary.ports import Relations
 
 COMPARED: Final = (Kind.TOUCHES, Kind.ACTIVITIES, Kind.ORDERS, Kind.SUBSCRIPTIONS, Kind.CONTACTS, Kind.TAGS)
 """What follows from events. Who is who is compared in CONTACTS itself, and shows in every person here."""
-NEEDS: Final[Needs] = {kind: Months() for kind in (*COMPARED, Kind.IDENTITIES)}
+NEEDS: Final[Needs] = {kind: Months() for kind in COMPARED}
 
 _OF_CONTACTS: Final = (Kind.CONTACTS, Kind.TAGS)
 """Their key is the contact's id."""
@@ -27,18 +27,19 @@ class Sum(NamedTuple):
 Told = dict[tuple[Kind, str], Sum]
 
 
-def told(relations: Relations) -> Told:
-    """By kind and month. Raises `ReportTooLarge`."""
-    return {(kind, month): Sum(rows, int(content)) for kind in COMPARED for month, rows, content in relations.rows(statement(kind))}
+def told(relations: Relations, names: Mapping[str, str]) -> Told:
+    """By kind and month. `names`: contact → name. Raises `ReportTooLarge`."""
+    named = [[*names], [*names.values()]]
+    return {(kind, month): Sum(rows, int(content)) for kind in COMPARED for month, rows, content in relations.rows(statement(kind), named)}
 
 
 def statement(kind: Kind) -> str:
-    """Month, rows and sum of content of a kind, by month."""
+    """Month, rows and sum of content of a kind, by month. Its parameters: contacts, and a name of each."""
     table = TABLES[kind]
     month = f"strftime(f.{table.month}, '%Y-%m')" if table.month else "'all'"
     content = ", ".join(["coalesce(n.name, f.person)", *_content(kind, table)])
     return (
-        "WITH named AS (SELECT contact, min(key) AS name FROM identities GROUP BY contact) "
+        "WITH named AS (SELECT unnest(?::UUID[]) AS contact, unnest(?::UUID[]) AS name) "
         f"SELECT {month} AS month, count(*), sum(hash({content})::HUGEINT) FROM {kind} f LEFT JOIN named n ON n.contact = f.person GROUP BY 1 ORDER BY 1"
     )
 
