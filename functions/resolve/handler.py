@@ -46,9 +46,7 @@ def stream() -> StreamReader[Event]:
     @cache
     def resolver_of(generation: int) -> Resolver:
         contacts = DynamoContacts(aws.dynamodb, env.contacts_table, generation=generation)
-        return Resolver(
-            contacts=contacts, log=log, suppressions=suppressions, digests=digests, sleep=time.sleep, jitter=random.random, linked=linked
-        )
+        return Resolver(contacts=contacts, log=log, suppressions=suppressions, digests=digests, sleep=time.sleep, jitter=random.random, linked=linked)
 
     facts = Telling(queue=SqsQueue(aws.sqs, env.facts_queue_url), digests=digests)
 

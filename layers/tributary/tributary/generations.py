@@ -13,10 +13,13 @@ from typing import Final
 import msgspec
 
 FIRST: Final = 1
+PARTITION: Final = "generations"
+SORT: Final = "derived"
+"""Where CONFIG says which there are."""
 
 
 class Generations(msgspec.Struct, frozen=True, kw_only=True):
-    """As CONFIG says it (`generations`/`derived`)."""
+    """Which there are."""
 
     serving: int = FIRST
     building: int | None = None

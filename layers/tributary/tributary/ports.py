@@ -99,8 +99,8 @@ class ContactStore(Protocol):
 class CurrentGenerations(Protocol):
     """Which generations of CONTACTS and FACTS there are (`generations.py`)."""
 
-    def now(self) -> Generations:
-        """At most 30 s old. Raises `StoreUnavailable`."""
+    def now(self, *, fresh: bool = False) -> Generations:
+        """At most 30 s old, or read now. Raises `StoreUnavailable`."""
 
 
 class Suppressions(Protocol):

@@ -25,9 +25,7 @@ _CONFLICTS: Final = frozenset({"ConditionalCheckFailed", "ConditionalCheckFailed
 class DynamoContacts:
     """`ContactStore` on DynamoDB: one generation of it."""
 
-    def __init__(
-        self, client: Callable[[], DynamoDBClient], table: str, sleep: Callable[[float], None] = time.sleep, *, generation: int = FIRST
-    ) -> None:
+    def __init__(self, client: Callable[[], DynamoDBClient], table: str, sleep: Callable[[float], None] = time.sleep, *, generation: int = FIRST) -> None:
         self._client = client
         self._table = table
         self._sleep = sleep

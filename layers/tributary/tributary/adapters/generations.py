@@ -9,13 +9,11 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from tributary.adapters import dynamo
-from tributary.generations import Generations
+from tributary.generations import PARTITION, SORT, Generations
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
-PARTITION: Final = "generations"
-SORT: Final = "derived"
 CACHE_SECONDS: Final = 30
 """How long a function may write to the served generation alone after a rebuild has begun; the rebuild waits for longer than that."""
 
@@ -35,8 +33,8 @@ class DynamoGenerations:
         self._seconds = seconds
         self._kept: tuple[float, Generations] | None = None
 
-    def now(self) -> Generations:
-        if self._kept is None or self._monotonic() - self._kept[0] >= self._seconds:
+    def now(self, *, fresh: bool = False) -> Generations:
+        if self._kept is None or fresh or self._monotonic() - self._kept[0] >= self._seconds:
             asked_at = self._monotonic()
             key = dynamo.key(PARTITION, SORT)
             item = dynamo.ask(lambda: self._client().get_item(TableName=self._table, Key=key, ConsistentRead=True), _STORE).get("Item")

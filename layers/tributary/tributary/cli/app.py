@@ -22,6 +22,7 @@ import typer
 from tributary.cli.target import DEFAULT_STACK, LOCAL_STACK_FILE, TargetMissing
 
 if TYPE_CHECKING:
+    from tributary.cli.rebuilding import Rebuild
     from tributary.cli.target import Target
     from tributary.entered.batches import Batches
     from tributary.entered.entering import Entering, Outcome
@@ -43,6 +44,7 @@ sync_app = typer.Typer(help="Accounts that are asked for what they know.", rich_
 contacts_app = typer.Typer(help="People.", no_args_is_help=True, rich_markup_mode=None)
 ad_spend_app = typer.Typer(help="What advertisements cost, in batches that can be taken back.", no_args_is_help=True, rich_markup_mode=None)
 rates_app = typer.Typer(help="What currencies were worth in one another, in batches too.", no_args_is_help=True, rich_markup_mode=None)
+rebuild_app = typer.Typer(help="CONTACTS and FACTS made anew from the log, beside those that are served.", rich_markup_mode=None)
 fixed_costs_app = typer.Typer(help="Costs that no advertisement has.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(keys_app, name="keys")
 app.add_typer(sources_app, name="sources")
@@ -52,6 +54,7 @@ app.add_typer(sync_app, name="sync")
 app.add_typer(ad_spend_app, name="ad-spend")
 app.add_typer(rates_app, name="rates")
 app.add_typer(fixed_costs_app, name="fixed-costs")
+app.add_typer(rebuild_app, name="rebuild")
 
 
 class Failed(Exception):
@@ -478,6 +481,109 @@ def _steer(context: typer.Context, connection: str, verb: str, run: Callable[[Sy
         raise Failed(f'"{connection}" is not read from: it is a destination.') from error
     except WriteConflict as error:
         raise Failed(f"The sync got on at the same moment; {verb} it again.") from error
+
+
+# ---------------------------------------------------------------- rebuilding
+
+
+@rebuild_app.callback(invoke_without_command=True)
+def rebuild(context: typer.Context) -> None:
+    """Show which generations of CONTACTS and FACTS there are."""
+    if context.invoked_subcommand is not None:
+        return
+    from tributary.cli import rebuilding  # noqa: PLC0415
+
+    for line in rebuilding.lines(rebuilding.Rebuild(_chosen(context).target()).states.now()):
+        _say(line)
+
+
+@rebuild_app.command("run")
+def rebuild_run(
+    context: typer.Context,
+    *,
+    switch: Annotated[bool, typer.Option("--switch", help="Serve what was built, if it is equal.")] = False,
+    wait: Annotated[float, typer.Option(help="Seconds until every function knows of the new generation.", min=0)] = 90.0,
+    patience: Annotated[float, typer.Option(help="Seconds to go on comparing until both are equal.", min=0)] = 600.0,
+) -> None:
+    """Read the log once more into a new generation, and compare it with the one that is served. Safe to begin again."""
+    from tributary.cli import rebuilding, show  # noqa: PLC0415
+
+    work = rebuilding.Rebuild(_chosen(context).target())
+    screen = show.console()
+    before = work.states.now()
+    now = work.begin()
+    assert now.building is not None
+    if before.building is None:
+        _note(f"Generation {now.building} is begun. In {wait:.0f} s every function writes to it too.")
+        time.sleep(wait)
+    with screen.status("The log is read once more") as status:
+        read = [0]
+
+        def seen(count: int) -> None:
+            read[0] += count
+            status.update(f"The log is read once more: {read[0]:,} events")
+
+        counts = work.replay(now.building, seen)
+    _note(f"{counts['events']:,} events were read. Comparing, until all facts have arrived.")
+    verdict = rebuilding.until_equal(lambda: work.compare(now), patience)
+    screen.print(rebuilding.shown(verdict))
+    if not verdict.is_equal:
+        raise Failed("The two differ. Nothing was switched: compare again, switch all the same, or drop what was built.")
+    _say(f"Generation {now.building} says the same as generation {now.serving}.")
+    if switch:
+        _switch(work)
+
+
+@rebuild_app.command("compare")
+def rebuild_compare(context: typer.Context) -> None:
+    """Compare what was built with what is served."""
+    from tributary.cli import rebuilding, show  # noqa: PLC0415
+
+    work = rebuilding.Rebuild(_chosen(context).target())
+    now = work.states.now()
+    if now.building is None:
+        raise Failed("No generation is being built: `rebuild run` begins one.")
+    verdict = work.compare(now)
+    show.console().print(rebuilding.shown(verdict))
+    if not verdict.is_equal:
+        raise Failed("The two differ.")
+    _say("The two say the same.")
+
+
+@rebuild_app.command("switch")
+def rebuild_switch(context: typer.Context) -> None:
+    """Serve what was built, from within half a minute on. What was served stays until it is dropped."""
+    from tributary.cli import rebuilding  # noqa: PLC0415
+
+    _switch(rebuilding.Rebuild(_chosen(context).target()))
+
+
+@rebuild_app.command("drop")
+def rebuild_drop(
+    context: typer.Context,
+    *,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+) -> None:
+    """Delete the generation that is not served: the old one after a switch, or the one that is being built."""
+    from tributary.cli import rebuilding  # noqa: PLC0415
+
+    work = rebuilding.Rebuild(_chosen(context).target())
+    now = work.states.now()
+    unserved = now.retired if now.building is None else now.building
+    if unserved is None:
+        _say("There is one generation, and it is served.")
+        return
+    if not yes:
+        typer.confirm(f"Delete generation {unserved}?", abort=True)
+    work.states.give_up()
+    counts = work.drop(unserved)
+    work.states.dropped()
+    _say(f"Generation {unserved} is gone: {counts['rows']:,} rows of contacts and {counts['files']:,} files.")
+
+
+def _switch(work: Rebuild) -> None:
+    now = work.states.switch()
+    _say(f"Generation {now.serving} is served, within half a minute everywhere. `rebuild drop` deletes generation {now.retired}.")
 
 
 # ---------------------------------------------------------------- what people enter for reports

@@ -87,7 +87,10 @@ class WriteFacts:
 
     def _append(self, readable: Sequence[_Read], outcome: Outcome) -> None:
         """Facts of a generation that is not written any more are dropped."""
-        for generation in self._generations.now().written:
+        written = self._generations.now().written
+        if any(one.message.generation not in (None, *written) for one in readable):
+            written = self._generations.now(fresh=True).written  # one that has just begun is not to lose its first facts
+        for generation in written:
             rows = _together(one.message for one in readable if one.message.generation in (None, generation))
             if rows:
                 self._sink_of(generation).append(rows)

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Final
+from typing import ClassVar
 
 import msgspec
 
-from tributary.generations import Generations
+from tributary.generations import PARTITION, SORT, Generations
 from tributary.operator import PutRow, Refused, Rows
-
-PARTITION: Final = "generations"
-SORT: Final = "derived"
 
 
 class RebuildRefused(Refused):
