@@ -87,6 +87,7 @@ class Pipeline:
         self._handlers = handlers
         self._urls = urls
         self.queues = tuple(urls.values())
+        self.facts_url = urls["facts"]
         self.clock = clock
         self.running = ""
         self._seen: dict[str, int] = {"fan_out": 0, "resolve": 0, "contact_facts": 0}

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -48,6 +49,8 @@ if TYPE_CHECKING:
 
 PARTS: Final = 4
 """Of the log and of CONTACTS, read side by side."""
+DELETES: Final = 8
+_DELETED_AT_ONCE: Final = 1_000
 _SHOWN: Final = 10
 _ENGINE: Final = Allowance(memory_mb=4_096, seconds=900)
 _ROOM: Final = 100_000_000_000
@@ -115,9 +118,10 @@ class Rebuild:
         """Delete what a generation that nobody writes or reads consists of."""
         counts: Counter[str] = Counter()
         contacts = self._contacts(generation)
-        with ThreadPoolExecutor(PARTS) as pool:
-            for _ in pool.map(lambda row: contacts.commit([RemoveRow(row.key, row.revision)]), contacts.everything()):
-                counts["rows"] += 1
+        left = contacts.everything()
+        with ThreadPoolExecutor(DELETES) as pool:
+            while rows := list(islice(left, _DELETED_AT_ONCE)):
+                counts["rows"] += len(list(pool.map(lambda row: contacts.commit([RemoveRow(row.key, row.revision)]), rows)))
         objects = self._objects(generation)
         places: dict[Place, list[str]] = {}
         for found in objects.all():
