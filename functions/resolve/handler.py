@@ -26,6 +26,7 @@ from tributary.adapters.suppressions import DynamoSuppressions
 from tributary.contacts.resolver import Resolver
 from tributary.environments import ResolveEnv
 from tributary.events import Event
+from tributary.facts.queued import QueuedFacts
 from tributary.facts.telling import Telling
 from tributary.stream import LOG, StreamReader
 
@@ -45,10 +46,10 @@ def stream() -> StreamReader[Event]:
 
     @cache
     def resolver_of(generation: int) -> Resolver:
-        contacts = DynamoContacts(aws.dynamodb, env.contacts_table, generation=generation)
+        contacts = DynamoContacts(aws.dynamodb, env.contacts_table, generation=lambda: generation)
         return Resolver(contacts=contacts, log=log, suppressions=suppressions, digests=digests, sleep=time.sleep, jitter=random.random, linked=linked)
 
-    facts = Telling(queue=SqsQueue(aws.sqs, env.facts_queue_url), digests=digests)
+    facts = Telling(facts=QueuedFacts(SqsQueue(aws.sqs, env.facts_queue_url)), digests=digests)
 
     def resolve(events: Sequence[Event]) -> Counter[str]:
         served, *others = generations.now().written

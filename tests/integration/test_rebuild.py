@@ -66,7 +66,7 @@ def replayed(stack: Pipeline, work: Rebuild, now: Generations) -> Verdict:
 
 
 def of_email(email: str, generation: int) -> Contact | None:
-    return read_contact(DynamoContacts(aws.dynamodb, "contacts", generation=generation), Digests(b"k" * 32), Identifier("email", email))
+    return read_contact(DynamoContacts(aws.dynamodb, "contacts", generation=lambda: generation), Digests(b"k" * 32), Identifier("email", email))
 
 
 def test_what_is_built_beside_says_the_same_and_is_served_then(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -82,7 +82,14 @@ def test_what_is_built_beside_says_the_same_and_is_served_then(monkeypatch: pyte
 
         assert verdict.is_equal
         assert verdict.people.same > 4
-        assert {kind for kind, rows in verdict.rows.items() if rows} == {Kind.TOUCHES, Kind.ACTIVITIES, Kind.ORDERS, Kind.SUBSCRIPTIONS, Kind.CONTACTS, Kind.TAGS}
+        assert {kind for kind, rows in verdict.rows.items() if rows} == {
+            Kind.TOUCHES,
+            Kind.ACTIVITIES,
+            Kind.ORDERS,
+            Kind.SUBSCRIPTIONS,
+            Kind.CONTACTS,
+            Kind.TAGS,
+        }
 
         switched = work.states.switch()
         stack.restart()

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.kit.contacts import World
-from tests.kit.histories import histories, numbered, shuffled_batches
+from tests.kit.histories import histories, shuffled_batches
 from tributary.events import Event
 from tributary.ports import ContactRow
 from tributary.rebuild.people import People, differences

@@ -23,26 +23,27 @@ _CONFLICTS: Final = frozenset({"ConditionalCheckFailed", "ConditionalCheckFailed
 
 
 class DynamoContacts:
-    """`ContactStore` on DynamoDB: one generation of it."""
+    """`ContactStore` on DynamoDB. `generation`: which one of it is meant, asked at each call."""
 
-    def __init__(self, client: Callable[[], DynamoDBClient], table: str, sleep: Callable[[float], None] = time.sleep, *, generation: int = FIRST) -> None:
+    def __init__(
+        self, client: Callable[[], DynamoDBClient], table: str, sleep: Callable[[float], None] = time.sleep, *, generation: Callable[[], int] = lambda: FIRST
+    ) -> None:
         self._client = client
         self._table = table
         self._sleep = sleep
         self._generation = generation
-        self._prefix = prefix_of(generation)
 
     def get(self, keys: Set[RowKey]) -> dict[RowKey, ContactRow]:
         items = dynamo.batch_get(self._client(), self._table, [self._key(key) for key in sorted(keys)], store=_STORE, sleep=self._sleep)
         return {row.key: row for row in map(self._row, items)}
 
     def rows(self, partition: str) -> Iterator[ContactRow]:
-        return map(self._row, dynamo.query(self._client(), self._table, self._prefix + partition, store=_STORE, ConsistentRead=True))
+        return map(self._row, dynamo.query(self._client(), self._table, prefix_of(self._generation()) + partition, store=_STORE, ConsistentRead=True))
 
     def everything(self, part: int = 0, parts: int = 1) -> Iterator[ContactRow]:
         """Every row of one of so many parts of the table, those of a partition together; for a rebuild, not for a request."""
         for item in dynamo.scan(self._client(), self._table, store=_STORE, part=part, parts=parts, ConsistentRead=True):
-            if generation_of(item["pk"]["S"]) == self._generation:
+            if generation_of(item["pk"]["S"]) == self._generation():
                 yield self._row(item)
 
     def commit(self, changes: Sequence[WriteRow | RemoveRow]) -> None:
@@ -58,10 +59,10 @@ class DynamoContacts:
             raise _refusal(error) from error
 
     def _key(self, key: RowKey) -> dict[str, dict[str, str]]:
-        return dynamo.key(self._prefix + key.partition, key.sort)
+        return dynamo.key(prefix_of(self._generation()) + key.partition, key.sort)
 
     def _row(self, item: dict[str, Any]) -> ContactRow:
-        return ContactRow(RowKey(item["pk"]["S"].removeprefix(self._prefix), item["sk"]["S"]), int(item["v"]["N"]), bytes(item["d"]["B"]))
+        return ContactRow(RowKey(item["pk"]["S"].removeprefix(prefix_of(self._generation())), item["sk"]["S"]), int(item["v"]["N"]), bytes(item["d"]["B"]))
 
     def _change(self, change: WriteRow | RemoveRow) -> TransactWriteItemTypeDef:
         condition: dict[str, Any] = {"ConditionExpression": "attribute_not_exists(pk)"}

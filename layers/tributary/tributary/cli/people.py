@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from tributary.adapters.contacts import DynamoContacts
 from tributary.adapters.event_log import DynamoEventLog
+from tributary.adapters.generations import DynamoGenerations
 from tributary.adapters.secrets import SsmSecrets, digests_from
 from tributary.cli.target import Target
 from tributary.contacts.describe import describe
@@ -22,7 +23,8 @@ _OWN_KINDS: Final = (USER, EMAIL, PHONE, ANONYMOUS, SPELLING)
 
 def find(target: Target, text: str) -> dict[str, Any] | None:
     """The contact, described, with their journey from the log; None if nobody is known by this."""
-    store = DynamoContacts(lambda: target.dynamodb, target.contacts_table)
+    generations = DynamoGenerations(lambda: target.dynamodb, target.config_table)
+    store = DynamoContacts(lambda: target.dynamodb, target.contacts_table, generation=lambda: generations.now().serving)
     log = DynamoEventLog(lambda: target.dynamodb, target.events_table)
     contact = _contact(target, store, text)
     return None if contact is None else describe(contact, (event for partition in contact.partitions() for event in log.of(partition)))

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from rich.console import Group, RenderableType
 from rich.table import Table
@@ -33,12 +33,12 @@ from tributary.cli.entering import entering_to
 from tributary.cli.show import plain
 from tributary.contacts.resolver import Resolver
 from tributary.facts.manifest import Place
-from tributary.facts.message import pack
 from tributary.facts.of_contacts import Settings
-from tributary.facts.tables import Fact, Kind
+from tributary.facts.queued import QueuedFacts
+from tributary.facts.tables import Kind
 from tributary.facts.telling import Telling
 from tributary.generations import Generations, prefix_of
-from tributary.ports import OutMessage, RemoveRow
+from tributary.ports import RemoveRow
 from tributary.rebuild import told
 from tributary.rebuild.people import Differences, People, differences
 from tributary.rebuild.replay import Replay
@@ -97,7 +97,7 @@ class Rebuild:
         entering = entering_to(self.target)
         for kind, batches in ((Kind.AD_SPEND, entering.spend.facts()), (Kind.RATES, entering.rates.facts())):
             for rows in batches:
-                self._tell(generation, {kind: rows})
+                self._sink(generation).append({kind: rows})
         return counts
 
     def compare(self, now: Generations) -> Verdict:
@@ -146,14 +146,11 @@ class Rebuild:
             linked=DynamoLinkedConnections(lambda: self.target.dynamodb, self.target.config_table),
         )
         account = DynamoAccount(lambda: self.target.dynamodb, self.target.config_table)
-        queue = SqsQueue(lambda: self.target.sqs, self.target.facts_queue_url)
-        facts = Telling(queue=queue, digests=digests, settings=lambda: Settings.of(account.get()), generation=generation)
+        facts = Telling(facts=self._sink(generation), digests=digests, settings=lambda: Settings.of(account.get()))
         return Replay(resolver=resolver, facts=facts)
 
-    def _tell(self, generation: int, rows: Mapping[Kind, list[Any]]) -> None:
-        queue = SqsQueue(lambda: self.target.sqs, self.target.facts_queue_url)
-        facts: Mapping[Kind, list[Fact]] = rows
-        queue.send([OutMessage(body) for body in pack(facts, generation=generation)])
+    def _sink(self, generation: int) -> QueuedFacts:
+        return QueuedFacts(SqsQueue(lambda: self.target.sqs, self.target.facts_queue_url), generation)
 
     def _people(self, generation: int) -> People:
         people = People()
@@ -170,7 +167,7 @@ class Rebuild:
                 return told.told(relations, names)
 
     def _contacts(self, generation: int) -> DynamoContacts:
-        return DynamoContacts(lambda: self.target.dynamodb, self.target.contacts_table, generation=generation)
+        return DynamoContacts(lambda: self.target.dynamodb, self.target.contacts_table, generation=lambda: generation)
 
     def _objects(self, generation: int) -> S3FactObjects:
         return S3FactObjects(lambda: self.target.s3, self.target.facts_bucket, prefix=prefix_of(generation) + PREFIX)

@@ -12,13 +12,12 @@ from typing import Any, Final
 from tributary.errors import UnreadableMessage
 from tributary.events import Event
 from tributary.facts import of_contacts, of_events
-from tributary.facts.message import pack
 from tributary.facts.of_contacts import Change, Image, Settings
 from tributary.facts.tables import Fact, Kind
 from tributary.generations import generation_of, prefix_of
 from tributary.identity.digests import Digests
 from tributary.identity.rules import IdentityRules
-from tributary.ports import MessageQueue, OutMessage, RowKey
+from tributary.ports import FactSink, RowKey
 from tributary.stream import Form
 
 LEFT_OUT: Final = "left_out_"
@@ -26,45 +25,38 @@ LEFT_OUT: Final = "left_out_"
 
 
 class Telling:
-    """`settings`: what the account says now. `generation`: the only one that events are told to; all that are written without it."""
+    """`settings`: what the account says now."""
 
-    def __init__(
-        self,
-        *,
-        queue: MessageQueue,
-        digests: Digests,
-        settings: Callable[[], Settings] = Settings,
-        rules: IdentityRules | None = None,
-        generation: int | None = None,
-    ) -> None:
-        self._queue = queue
+    def __init__(self, *, facts: FactSink, digests: Digests, settings: Callable[[], Settings] = Settings, rules: IdentityRules | None = None) -> None:
+        self._facts = facts
         self._digests = digests
         self._settings = settings
         self._rules = rules or IdentityRules()
-        self._generation = generation
 
     def events(self, events: Sequence[Event]) -> Counter[str]:
         """Counts the rows of each kind as `facts_<kind>`, and values that were left out. Raises `StoreUnavailable`: then some may have been told."""
         found = of_events.facts_of(events, self._rules, self._digests)
-        return self._tell(found.rows, found.left_out, self._generation)
+        return self._tell(found.rows, found.left_out)
 
     def changes(self, changes: Sequence[Change]) -> Counter[str]:
-        """As `events`; each generation's by themselves. Raises `UnreadableMessage` where a row cannot be read."""
-        of: dict[int, list[Change]] = {}
-        for change in changes:
-            generation = generation_of(change.key.partition)
-            place = change.key._replace(partition=change.key.partition.removeprefix(prefix_of(generation)))
-            of.setdefault(generation, []).append(replace(change, key=place))
-        counts: Counter[str] = Counter()
-        for generation, theirs in of.items():
-            found = of_contacts.facts_of(theirs, self._settings(), self._digests)
-            counts += self._tell(found.rows, found.left_out, generation)
-        return counts
+        """As `events`. Raises `UnreadableMessage` where a row cannot be read."""
+        found = of_contacts.facts_of(changes, self._settings(), self._digests)
+        return self._tell(found.rows, found.left_out)
 
-    def _tell(self, rows: Mapping[Kind, Sequence[Fact]], left_out: Counter[str], generation: int | None) -> Counter[str]:
-        self._queue.send([OutMessage(body) for body in pack(rows, generation=generation)])
+    def _tell(self, rows: Mapping[Kind, Sequence[Fact]], left_out: Counter[str]) -> Counter[str]:
+        self._facts.append(rows)
         told = {f"facts_{kind}": len(facts) for kind, facts in rows.items()}
         return Counter({**told, **{LEFT_OUT + reason: count for reason, count in left_out.items()}})
+
+
+def by_generation(changes: Sequence[Change]) -> dict[int, list[Change]]:
+    """The changes of each generation of CONTACTS, their keys as if it were the only one."""
+    found: dict[int, list[Change]] = {}
+    for change in changes:
+        generation = generation_of(change.key.partition)
+        key = change.key._replace(partition=change.key.partition.removeprefix(prefix_of(generation)))
+        found.setdefault(generation, []).append(replace(change, key=key))
+    return found
 
 
 def changes_of_stream(records: Sequence[Mapping[str, Any]]) -> tuple[list[Change], list[str]]:

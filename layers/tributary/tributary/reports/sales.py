@@ -19,12 +19,13 @@ NET: Final = "net revenue: gross less discounts, tax, shipping, refunds, chargeb
 
 
 def sales(asking: Asking, *, since: datetime | None = None) -> Step:
-    """SQL: `sales`: `key`, `person`, `sold_at`, `currency`, `revenue` and `counted` of each order that was sold by now, and not before `since`. One line an order
-    and currency that money of it is left in; of those of one order one is `counted`. No filter and no dimension of the query matters."""
+    """SQL: `sales`: `key`, `person`, `sold_at`, `currency`, `revenue` and `counted` of each order that was sold by now, and not before `since`; for a ledger
+    `id` and `connection`. One line an order and currency that money of it is left in, of which one is `counted`. No filter and no dimension of the query matters."""
     query = asking.query
     start = datetime.combine(EARLIEST, datetime.min.time(), tzinfo=UTC) if since is None else since
     everything = msgspec.structs.replace(query.range, start=start, end=query.now + timedelta(microseconds=1))
     plain = msgspec.structs.replace(query, range=everything, group_by=(), filters=(), scale=None, date_mode=DateMode.CONVERSION_DATE)
-    found = conversions.sales(replace(asking, query=plain, attributed=False, lines=False), OrdersAsked(money=("net_revenue",)))
-    counted = "counted" if found.by_currency else "true AS counted"
-    return "sales", statement(found.steps, f"SELECT key, person, happened_at AS sold_at, currency, net_revenue AS revenue, {counted} FROM conversions")
+    found = conversions.sales(replace(asking, query=plain, attributed=False), OrdersAsked(money=("net_revenue",)))
+    columns = ["key", "person", "happened_at AS sold_at", "currency", "net_revenue AS revenue", "counted" if found.by_currency else "true AS counted"]
+    columns += ["id", "connection"] if asking.lines else []
+    return "sales", statement(found.steps, f"SELECT {', '.join(columns)} FROM conversions")

@@ -26,20 +26,18 @@ def conversions(asking: Asking, *, source: str, columns: Sequence[str], at: str,
     joins = ["LEFT JOIN contacts p ON p.person = x.person"] if _asks_contacts(query) else []
     tags = f"[one.tag FOR one IN g.tags IF one.applied_at <= {at} AND (one.removed_at IS NULL OR one.removed_at > {at})]"
     tags = f"coalesce(list_sort(list_distinct({tags})), [])"
-    if dimensions.TAG in dimensions.named_by(query):
+    if dimensions.TAG in dimensions.named_by(query) - own.keys():
         steps.append(("tags_of", "SELECT person, flatten(list(tags)) AS tags FROM tags GROUP BY person"))
         joins.append("LEFT JOIN tags_of g ON g.person = x.person")
-    chosen = [dimensions.any_fits(tags, one, asking.values) for one in query.filters if one.dimension == dimensions.TAG]
-    chosen += [
-        dimensions.fits(told, one, asking.values)
-        for one in query.filters
-        if one.dimension not in (*dimensions.TOUCH, dimensions.TAG) and (told := _told(asking, own, one.dimension)) is not None
-    ]
-    apart = {*dimensions.TOUCH, dimensions.TAG, dimensions.PRODUCT}
-    groups = [
-        f"{_told(asking, own, name) or 'CAST(NULL AS VARCHAR)'} AS own_{index}" for index, name in enumerate(query.group_by) if name not in apart or name in own
-    ]
-    groups += [f"{tags} AS tags"] if dimensions.TAG in query.group_by else []
+    chosen = []
+    for one in query.filters:
+        if (told := _told(asking, own, one.dimension)) is not None:
+            chosen.append(dimensions.fits(told, one, asking.values))
+        elif one.dimension == dimensions.TAG:
+            chosen.append(dimensions.any_fits(tags, one, asking.values))
+    apart = {*dimensions.TOUCH, dimensions.TAG, dimensions.PRODUCT} - own.keys()
+    groups = [f"{_told(asking, own, name) or 'CAST(NULL AS VARCHAR)'} AS own_{index}" for index, name in enumerate(query.group_by) if name not in apart]
+    groups += [f"{tags} AS tags"] if dimensions.TAG in query.group_by and dimensions.TAG not in own else []
     lead = ["p.lead_at"] if asks_lead_date(query) else []
     select = ", ".join([*columns, f"{at} AS path_at", *lead, *groups])
     return *steps, ("conversions", f"SELECT {select} FROM {source} x {' '.join(joins)} WHERE {' AND '.join(chosen) or 'true'}")
