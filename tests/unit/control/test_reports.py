@@ -13,11 +13,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.kit.reports import NOW, ReportBench, SimpleOrders, order
+from tests.kit.reports import NOW, ReportBench, SimpleOrders, order, profile
 from tests.unit.control.test_openapi import check
-from tributary.contacts.profile import Profile
 from tributary.contacts.rows import Root, encode, root_key
-from tributary.contacts.traits import Trait, Traits
 from tributary.control.report_routes import LedgerQuery
 from tributary.drafts import AccountChange
 from tributary.errors import ReportTooLarge, StoreUnavailable
@@ -49,10 +47,6 @@ def lines(text: str) -> list[dict[str, str]]:
 
 def wrong(body: Any) -> dict[str, str]:
     return {one["field"]: one["code"] for one in body["parameters"]}
-
-
-def profile(**traits: str) -> Profile:
-    return Profile(Traits({name: Trait((1, 1, "m", "src_1"), value) for name, value in traits.items()}))
 
 
 def test_a_report_says_its_figures_and_everything_that_they_follow_from(bench: ReportBench) -> None:
