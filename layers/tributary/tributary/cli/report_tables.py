@@ -106,7 +106,7 @@ def _days(range_: Json) -> str:
 
 def _table(answer: Json) -> Table:
     settings, columns = answer["settings"], answer["columns"]
-    dimensions = [*(["period"] if settings["scale"] is not None else []), *settings["group_by"]]
+    dimensions = answer["dimensions"]
     currencies = {line["currency"] for line in (*answer["rows"], *answer["totals"])}
     one = next(iter(currencies)) if len(currencies) == 1 else None
     table = Table(box=None, pad_edge=False, header_style="bold", show_footer=False)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Annotated, Any
 
 import msgspec
@@ -75,6 +75,9 @@ class ReportAnswer(_Answer, frozen=True, kw_only=True):
     as_of: Annotated[Moment, Meta(description="When it was last looked which facts there are: what came later is not in it.")]
     cached: Annotated[bool, Meta(description="Whether the same question was answered from the same facts before, and this is that answer.")]
     settings: SettingsInForce
+    dimensions: Annotated[
+        list[str], Meta(description="What rows are told apart by, in order: `period`, what was grouped by, and what the report itself tells.")
+    ]
     columns: Annotated[list[Column], Meta(description="The KPIs, in order, each with its definition.")]
     rows: list[Row]
     rows_found: Annotated[int, Meta(description="Before `limit`.")]
@@ -165,6 +168,7 @@ def report_answer(answered: Answered) -> ReportAnswer:
         as_of=answered.as_of,
         cached=answered.cached,
         settings=settings_in_force(query),
+        dimensions=_dimensions(query, report.rows),
         columns=list(report.columns),
         rows=list(report.rows),
         rows_found=report.rows_found,
@@ -178,7 +182,7 @@ def report_answer(answered: Answered) -> ReportAnswer:
 
 def report_text(answered: Answered) -> str:
     """As CSV."""
-    return report_csv(answered.report, _told_by(answered.query), _about(answered))
+    return report_csv(answered.report, _dimensions(answered.query, answered.report.rows), _about(answered))
 
 
 def ledger_answer(opened: Opened, people: Mapping[str, Person], *, row: str | None, next_cursor: str | None) -> LedgerAnswer:
@@ -201,7 +205,7 @@ def ledger_answer(opened: Opened, people: Mapping[str, Person], *, row: str | No
 
 def ledger_text(opened: Opened, people: Mapping[str, Person]) -> str:
     """As CSV."""
-    return ledger_csv(opened.ledger, _told_by(opened.query), {id: (person.email, person.name) for id, person in people.items()})
+    return ledger_csv(opened.ledger, _dimensions(opened.query, opened.ledger.lines), {id: (person.email, person.name) for id, person in people.items()})
 
 
 def _person_line(line: LedgerLine, person: Person | None) -> PersonLine:
@@ -214,9 +218,10 @@ def _person_line(line: LedgerLine, person: Person | None) -> PersonLine:
     )
 
 
-def _told_by(query: Query) -> list[str]:
-    """The names of the rows' dimensions, in order."""
-    return [*(["period"] if query.scale is not None else []), *query.group_by]
+def _dimensions(query: Query, lines: Iterable[Row | LedgerLine]) -> list[str]:
+    """As the rows have them; where there is none, as they were asked for."""
+    found = dict.fromkeys(name for line in lines for name in line.dimensions)
+    return [*found] or [*(["period"] if query.scale is not None else []), *query.group_by]
 
 
 def _about(answered: Answered) -> list[tuple[str, str]]:
