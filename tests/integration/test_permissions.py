@@ -62,6 +62,9 @@ def uses(operation: str, params: dict[str, Any]) -> Iterator[Use]:  # noqa: PLR0
                     yield "dynamodb:BatchWriteItem", TABLES[table], request["PutRequest"]["Item"]["pk"]["S"]
         case "PutObject":
             yield "s3:PutObject", f"{BUCKETS[params['Bucket']]}/{params['Key']}", ""
+        case "GetObject":
+            yield "s3:GetObject", f"{BUCKETS[params['Bucket']]}/{params['Key']}", ""
+            yield "s3:ListBucket", BUCKETS[params["Bucket"]], ""  # that it is not there is told to those alone who may list
         case "Publish":
             yield "sns:Publish", TOPICS[params["TopicArn"].rsplit(":", 1)[1]], ""
         case "GetParameter":
@@ -245,6 +248,11 @@ def of_an_account() -> set[tuple[str, Use]]:
         stack.tick()
         stack.run(rounds=40)
         assert stack.crashes == 0
+        for path, query in (("advertisement", ""), ("orders", "range=all&group_by=channel"), ("orders/ledger", "range=all")):
+            answer = stack.get(f"/api/reports/{path}", query)
+            assert answer["statusCode"] == 200, answer["body"]
+        boto3.client("dynamodb").put_item(TableName="config", Item={"pk": {"S": "facts"}, "sk": {"S": "erased"}, "v": {"N": "1"}})
+        stack.get("/api/reports/orders", "range=all")
     return used
 
 
@@ -279,6 +287,12 @@ def test_a_function_is_allowed_what_it_does_and_no_more(function: str, seen: set
         ("konnektive_poll", "dynamodb:BatchGetItem", "ConfigTable", "key#hash"),
         ("konnektive_poll", "dynamodb:PutItem", "EventsTable", "konnektive#con_k#12"),
         ("webhooks", "dynamodb:PutItem", "ConfigTable", "sync#con_k"),
+        ("reports_api", "dynamodb:Query", "ConfigTable", "connection"),
+        ("reports_api", "dynamodb:Query", "ConfigTable", "keys"),
+        ("reports_api", "dynamodb:GetItem", "ConfigTable", "sync#con_k"),
+        ("reports_api", "dynamodb:BatchGetItem", "ContactsTable", "identifier#digest"),
+        ("reports_api", "dynamodb:Query", "ContactsTable", "contact#id"),
+        ("reports_api", "s3:GetObject", "FactsBucket/entered/ad-spend/batch", ""),
         ("webhooks", "dynamodb:Query", "ConfigTable", "record#con_k#order#2026-03-04"),
     ],
 )

@@ -11,9 +11,10 @@ import re
 import shlex
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -22,6 +23,9 @@ import typer
 from tributary.cli.target import DEFAULT_STACK, LOCAL_STACK_FILE, TargetMissing
 
 if TYPE_CHECKING:
+    import msgspec
+
+    from tributary.cli import report_tables
     from tributary.cli.rebuilding import Rebuild
     from tributary.cli.target import Target
     from tributary.entered.batches import Batches
@@ -390,6 +394,137 @@ def contacts_show(
     screen = show.console()
     for part in show.contact(described):
         screen.print(part)
+
+
+# ---------------------------------------------------------------- reports
+
+
+@app.command()
+def report(
+    context: typer.Context,
+    *,
+    type: Annotated[str, typer.Argument(help="orders, acquisition, …; without it, what reports there are and what they mean.")] = "",
+    last: Annotated[str | None, typer.Option(help="Whole days, weeks, months, quarters or years before now, as 30d, 8w, 3m.")] = None,
+    range: Annotated[str | None, typer.Option("--range", help="In words or dates: yesterday, this_month, 2026-03, 2026-03-01..2026-03-15, all_time.")] = None,
+    first_day: Annotated[str | None, typer.Option("--from", help="The first day, with --to.")] = None,
+    last_day: Annotated[str | None, typer.Option("--to", help="The last day, included.")] = None,
+    by: Annotated[list[str] | None, typer.Option("--by", help="What rows are grouped by, as campaign or source,medium; may be repeated.")] = None,
+    scale: Annotated[str | None, typer.Option(help="A row for each hour, day, week or month.")] = None,
+    where: Annotated[list[str] | None, typer.Option("--where", help="What counts, as channel:is:email; may be repeated.")] = None,
+    having: Annotated[list[str] | None, typer.Option("--having", help="Which rows are shown, as orders:ge:5; may be repeated.")] = None,
+    kpis: Annotated[list[str] | None, typer.Option("--kpis", help="KPIs in order, or all; may be repeated.")] = None,
+    model: Annotated[str | None, typer.Option(help="Who gets the credit: last_touch, linear, position, time_decay, …")] = None,
+    lookback: Annotated[str | None, typer.Option(help="Days before a conversion, or lifetime.")] = None,
+    half_life: Annotated[str | None, typer.Option("--half-life", help="Days, of time_decay.")] = None,
+    date_mode: Annotated[str | None, typer.Option("--date-mode", help="conversion_date, touch_date or lead_date.")] = None,
+    rebill_credit: Annotated[str | None, typer.Option("--rebill-credit", help="inherit or own.")] = None,
+    currency: Annotated[str | None, typer.Option(help="What amounts are converted into.")] = None,
+    include_tax: Annotated[bool | None, typer.Option("--include-tax/--without-tax", help="Whether revenue holds tax.")] = None,
+    include_shipping: Annotated[bool | None, typer.Option("--include-shipping/--without-shipping", help="Whether revenue holds shipping.")] = None,
+    time_zone: Annotated[str | None, typer.Option("--time-zone", help="Where days begin.")] = None,
+    compare: Annotated[str | None, typer.Option(help="previous, previous_year, or a range.")] = None,
+    sort: Annotated[str | None, typer.Option(help="A KPI, a dimension or period; :asc or :desc after it.")] = None,
+    limit: Annotated[int | None, typer.Option(help="Rows, or lines of a ledger.", min=1)] = None,
+    step: Annotated[list[str] | None, typer.Option("--step", help="Of a funnel, repeated: event:Product Viewed, page:…, tag:…, order:sold.")] = None,
+    intervals: Annotated[str | None, typer.Option(help="Of value over time: days, as 1,7,30.")] = None,
+    contact: Annotated[str | None, typer.Option(help="Of journeys: one person, by whatever `contacts show` takes.")] = None,
+    ledger: Annotated[str | None, typer.Option("--ledger", help="The people and orders behind a row (its number or key), or behind the total.")] = None,
+    kpi: Annotated[str | None, typer.Option(help="Of --ledger: whose figure. The first without it.")] = None,
+    csv: Annotated[str | None, typer.Option("--csv", help="Write CSV to a file, or - for standard output.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="As the API answers it.")] = False,
+    brief: Annotated[bool, typer.Option("--brief", help="Without what the KPIs mean.")] = False,
+) -> None:
+    """Show a report: what brought which leads, customers and revenue."""
+    from tributary.cli import report_tables, reporting, show  # noqa: PLC0415
+    from tributary.control.report_answers import ledger_answer, ledger_text, report_answer, report_text  # noqa: PLC0415
+    from tributary.reports.asking import QueryWrong  # noqa: PLC0415
+
+    chosen = reporting.type_of(type)
+    if type and chosen is None:
+        raise Failed(f'There is no report "{type}"; there is {", ".join(reporting.TYPES)}.')
+    if last is not None and range is not None:
+        raise Failed("Give --last or --range, not both.")
+    target = _chosen(context).target()
+    asked = reporting.parameters(
+        {
+            "range": range if last is None else last,
+            "from_": first_day,
+            "to": last_day,
+            "time_zone": time_zone,
+            "scale": scale,
+            "group_by": ",".join(by or []),
+            "filter": where,
+            "having": having,
+            "kpis": ",".join(kpis or []),
+            "model": model,
+            "lookback": lookback,
+            "half_life": half_life,
+            "date_mode": date_mode,
+            "rebill_credit": rebill_credit,
+            "currency": currency,
+            "include_tax": _said(include_tax),
+            "include_shipping": _said(include_shipping),
+            "compare": compare,
+            "sort": sort,
+            "limit": None if limit is None or ledger is not None else str(limit),
+            "steps": step,
+            "intervals": intervals,
+            "contact": None if contact is None else _contact_id(target, contact),
+        }
+    )
+    text = ""
+    data: msgspec.Struct
+    parts: Callable[[Mapping[str, Any]], Iterable[report_tables.Part]]
+    try:
+        with reporting.desk_of(target) as desk:
+            if chosen is None:
+                data, parts = desk.kinds(), report_tables.kinds
+            elif ledger is None:
+                answered = desk.report(chosen, asked)
+                text, data = report_text(answered), report_answer(answered)
+                parts = partial(report_tables.report, definitions=not brief)
+            else:
+                opened, people = desk.ledger(chosen, asked, row=ledger, kpi=kpi, limit=limit or reporting.LEDGER_LINES)
+                text, data = ledger_text(opened, people), ledger_answer(opened, people, row=None, next_cursor=None)
+                parts = report_tables.ledger
+    except QueryWrong as error:
+        for line in reporting.wrong(error):
+            _note(line)
+        raise typer.Exit(1) from error
+    except (reporting.EngineMissing, reporting.NoSuchFigure) as error:
+        raise Failed(str(error)) from error
+    if csv is not None and chosen is not None:
+        _write_csv(csv, text)
+    elif as_json:
+        _say(json.dumps(reporting.as_data(data), ensure_ascii=False, indent=2))
+    else:
+        screen = show.console()
+        for part in parts(reporting.as_data(data)):
+            screen.print(part)
+
+
+def _said(truth: bool | None) -> str | None:
+    return None if truth is None else "true" if truth else "false"
+
+
+def _contact_id(target: Target, text: str) -> str:
+    from tributary.cli import people  # noqa: PLC0415
+
+    found = people.contact_id(target, text)
+    if found is None:
+        raise Failed("Nobody is known by this. An anonymous visitor becomes a contact once something identifies them.")
+    return found
+
+
+def _write_csv(place: str, text: str) -> None:
+    if place == "-":
+        sys.stdout.write(text)
+        return
+    try:
+        Path(place).write_text(text, newline="")
+    except OSError as error:
+        raise Failed(f"{place} cannot be written: {error.strerror}.") from error
+    _note(f"Wrote {place}.")
 
 
 # ---------------------------------------------------------------- syncs

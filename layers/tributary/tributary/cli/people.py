@@ -30,6 +30,12 @@ def find(target: Target, text: str) -> dict[str, Any] | None:
     return None if contact is None else describe(contact, (event for partition in contact.partitions() for event in log.of(partition)))
 
 
+def contact_id(target: Target, text: str) -> str | None:
+    """The id of the contact that somebody is known as by this; None if nobody is."""
+    contact = _contact(target, DynamoContacts(lambda: target.dynamodb, target.contacts_table), text)
+    return None if contact is None else contact.id
+
+
 def _contact(target: Target, store: ContactStore, text: str) -> Contact | None:
     contact = read_contact_by_id(store, text) if _CONTACT_ID.fullmatch(text) else None
     if contact is not None:
