@@ -332,6 +332,6 @@ def test_copies_that_were_not_asked_for_longest_make_room(tmp_path: Path) -> Non
         store.sink.append({Kind.TOUCHES: [touch(number, 11, month)]})
     size = max(file.bytes for one in store.manifests.read().partitions.values() for file in one.fresh)
     facts = store.reader("room", room=2 * size + 10)
-    for month in ("2026-01", "2026-02", "2026-03", "2026-02", "2026-01"):
-        assert len(read(facts, Kind.TOUCHES, {Kind.TOUCHES: Months(month, month)})) == 1
+    for name in ("2026-01", "2026-02", "2026-03", "2026-02", "2026-01"):
+        assert len(read(facts, Kind.TOUCHES, {Kind.TOUCHES: Months(name, name)})) == 1
     assert [place.month for place, _ in store.objects.fetched] == ["2026-01", "2026-02", "2026-03", "2026-01"]  # type: ignore[attr-defined]
