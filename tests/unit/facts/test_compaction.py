@@ -142,4 +142,5 @@ def test_whatever_is_done_in_any_order_what_is_read_is_what_was_written(plan: li
                     store.manifests.erase(nodes)
                     plain.nodes |= nodes
             for kind in SEEN:
-                assert read(store.facts, kind, dict.fromkeys(SEEN, EVER)) == plain.seen(kind)
+                found = read(store.facts, kind, dict.fromkeys(SEEN, EVER))
+                assert sorted(found, key=str) == sorted(plain.seen(kind), key=str)
