@@ -60,6 +60,13 @@ def uses(operation: str, params: dict[str, Any]) -> Iterator[Use]:  # noqa: PLR0
             for table, requests in params["RequestItems"].items():
                 for request in requests:
                     yield "dynamodb:BatchWriteItem", TABLES[table], request["PutRequest"]["Item"]["pk"]["S"]
+        case "DeleteObjects":
+            for item in params["Delete"]["Objects"]:
+                yield "s3:DeleteObject", f"{BUCKETS[params['Bucket']]}/{item['Key']}", ""
+        case "GetObject":
+            yield "s3:GetObject", f"{BUCKETS[params['Bucket']]}/{params['Key']}", ""
+        case "ListObjectsV2":
+            yield "s3:ListBucket", BUCKETS[params["Bucket"]], ""
         case "PutObject":
             yield "s3:PutObject", f"{BUCKETS[params['Bucket']]}/{params['Key']}", ""
         case "GetObject":
@@ -244,7 +251,12 @@ def of_an_account() -> set[tuple[str, Use]]:
         stack.run(rounds=20)
         record = {"messageId": "q", "receiptHandle": "h", "body": "{}", "attributes": {"ApproximateReceiveCount": "1", "MessageGroupId": "g"}}
         stack.invoke("konnektive_poll", {"Records": [record]})
+        # Somebody was erased; then facts are compacted, and a day later what was replaced is deleted.
+        boto3.client("dynamodb").put_item(TableName="config", Item={"pk": {"S": "facts"}, "sk": {"S": "erased"}, "v": {"N": "1"}})
+        stack.invoke("compact_facts", {})
         stack.clock.time += timedelta(days=1)
+        stack.invoke("compact_facts", {})
+        stack.invoke("compact_facts", {"sweep": True})
         stack.tick()
         stack.run(rounds=40)
         assert stack.crashes == 0
@@ -286,6 +298,9 @@ def test_a_function_is_allowed_what_it_does_and_no_more(function: str, seen: set
         ("konnektive_poll", "dynamodb:BatchWriteItem", "ConfigTable", "suppressed#digest"),
         ("konnektive_poll", "dynamodb:BatchGetItem", "ConfigTable", "key#hash"),
         ("konnektive_poll", "dynamodb:PutItem", "EventsTable", "konnektive#con_k#12"),
+        ("compact_facts", "dynamodb:DeleteItem", "ConfigTable", "facts"),
+        ("compact_facts", "dynamodb:BatchWriteItem", "ConfigTable", "erased"),
+        ("compact_facts", "s3:DeleteObject", "FactsBucket", "entered/rates/1.csv"),
         ("webhooks", "dynamodb:PutItem", "ConfigTable", "sync#con_k"),
         ("reports_api", "dynamodb:Query", "ConfigTable", "connection"),
         ("reports_api", "dynamodb:Query", "ConfigTable", "keys"),

@@ -33,7 +33,7 @@ from tributary.ports import VendorAnswer, VendorRequest
 STACK = "shop"
 WRITE_KEY = "wk_" + "a" * 29
 FUNCTIONS = ("intake", "record", "fan_out", "resolve", "forward_kissmetrics", "konnektive_schedule", "konnektive_poll", "webhooks")
-OF_FACTS = ("contact_facts", "write_facts", "reports_api")
+OF_FACTS = ("contact_facts", "write_facts", "compact_facts", "reports_api")
 API_KEY = "tk_" + "b" * 40
 ACCOUNT_URL = "https://account.harbour.example"
 POSTBACK_SECRET = "postback-secret-of-the-shop"
@@ -54,8 +54,11 @@ class LambdaContext:
     invoked_function_arn = "arn:aws:lambda:us-east-1:123456789012:function:test"
     aws_request_id = "request"
 
+    def __init__(self, seconds: int = 60) -> None:
+        self._seconds = seconds
+
     def get_remaining_time_in_millis(self) -> int:
-        return 60_000
+        return self._seconds * 1_000
 
 
 class Clock:
@@ -98,7 +101,7 @@ class Pipeline:
 
     def invoke(self, function: str, event: dict[str, Any]) -> Any:
         self.running = function
-        return self._handlers[function].lambda_handler(event, LambdaContext())
+        return self._handlers[function].lambda_handler(event, LambdaContext(900 if function == "compact_facts" else 60))
 
     def post(self, path: str, body: Any, *, key: str = WRITE_KEY) -> dict[str, Any]:
         """A request to the tracking API, as the gateway hands it over."""
@@ -324,6 +327,8 @@ def _stack(patch: pytest.MonkeyPatch) -> dict[str, str]:
         "SYNC_QUEUE_URL": urls["sync"],
         "FACTS_QUEUE_URL": urls["facts"],
         "FACTS_BUCKET": "facts",
+        "MEMORY_MB": "1024",
+        "STORAGE_MB": "512",
         "NOTICE_TOPIC": boto3.client("sns").create_topic(Name="notices")["TopicArn"],
         "SECRETS_PREFIX": f"/{STACK}",
         "UNKNOWN_KEY": "refuse",

@@ -1,7 +1,7 @@
 """The manifest of FACTS on CONFIG: pk `facts`, sk `<kind>#<month>`; `fresh` is a set of strings, `base` JSON, `v` counts swaps.
 
 Erased nodes are rows of pk `erased`, sk the node; the row `facts` / `erased` counts how often the list was added to, so that a reader can tell. Rows of pk
-`facts-replaced`, sk `<time>#<kind>#<month>#<number>`, name the files that are to be looked at an hour later.
+`facts-replaced`, sk `<time>#<kind>#<month>#<digest>`, name the files that are to be looked at an hour later.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from tributary.adapters import dynamo
 from tributary.errors import WriteConflict
 from tributary.facts.manifest import Base, FactFile, Manifest, Partition, Place, Replaced
 from tributary.facts.tables import Kind
+from tributary.identity.digests import public_digest
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -76,7 +77,7 @@ class DynamoManifests:
         if before.revision:
             condition = "v = :v"
             values[":v"] = {"N": str(before.revision)}
-        update = "SET base = :base, v = :next"
+        update = "SET #base = :base, v = :next"
         if before.fresh:
             update += " DELETE fresh :taken"
             values[":taken"] = {"SS": sorted(file.text for file in before.fresh)}
@@ -86,6 +87,7 @@ class DynamoManifests:
                 Key=dynamo.key(self._manifest, _sort(before.place)),
                 UpdateExpression=update,
                 ConditionExpression=condition,
+                ExpressionAttributeNames={"#base": "base"},  # a word of DynamoDB's own
                 ExpressionAttributeValues=values,
             )
         except (BotoCoreError, ClientError) as error:
@@ -96,7 +98,8 @@ class DynamoManifests:
     def will_replace(self, row: Replaced) -> None:
         names = sorted(row.names)
         parts = [names[first : first + _NAMES] for first in range(0, len(names), _NAMES)]
-        items = [{**dynamo.key(self._replaced, f"{_replaced_sort(row)}#{number}"), "names": {"SS": part}} for number, part in enumerate(parts)]
+        # By what it names: one moment may have two of a place.
+        items = [{**dynamo.key(self._replaced, f"{_replaced_sort(row)}#{public_digest(*part)}"), "names": {"SS": part}} for part in parts]
         dynamo.put_all(self._client(), self._table, items, store=_STORE, sleep=self._sleep)
 
     def replaced(self) -> list[Replaced]:
