@@ -9,11 +9,18 @@ from tributary.facts.tables import Needs
 from tributary.ports import Relations
 from tributary.reports.answer import Ledger, Report
 from tributary.reports.attributed import ACQUISITION, ADVERTISEMENT, ATTRIBUTION, LEAD_SOURCE, ORDERS
+from tributary.reports.engagement import ENGAGEMENT
 from tributary.reports.frame import ReportKind
+from tributary.reports.funnel import FUNNEL
+from tributary.reports.journeys import JOURNEYS
+from tributary.reports.nurture import NURTURE
 from tributary.reports.query import Query, ReportType
+from tributary.reports.subscriptions import SUBSCRIPTIONS
+from tributary.reports.value_over_time import VALUE_OVER_TIME
 
 _KINDS: Final[tuple[ReportKind, ...]] = (ACQUISITION, ADVERTISEMENT, ORDERS, ATTRIBUTION, LEAD_SOURCE)
-REPORTS: Final[Mapping[ReportType, ReportKind]] = {kind.type: kind for kind in _KINDS}
+_OF_PEOPLE: Final[tuple[ReportKind, ...]] = (SUBSCRIPTIONS, FUNNEL, VALUE_OVER_TIME, JOURNEYS, NURTURE, ENGAGEMENT)
+REPORTS: Final[Mapping[ReportType, ReportKind]] = {kind.type: kind for kind in (*_KINDS, *_OF_PEOPLE)}
 
 
 def needs(query: Query) -> Needs:

@@ -37,16 +37,16 @@ MEASURES: Final[Mapping[str, Measure]] = {
     "reached": Measure(value="weight * (reached)::INT", of_total="weight * (reached AND step_number = 1)::INT"),
     "came": Measure(value="weight * (came)::INT", of_total="weight * (step_number = 1)::INT"),
     "went_on": Measure(value="weight * (reached)::INT", of_total="weight * (reached AND is_last)::INT"),
-    "attributed_people": Measure(value="weight * (is_person AND touched)::INT", of_total="weight * (is_person AND touched AND step_number = 1)::INT"),
-    "entered": Measure(value="weight * (is_person)::INT", of_total="weight * (is_person AND step_number = 1)::INT"),
+    "attributed_people": Measure(value="weight * touched::INT", of_total="weight * (touched AND step_number = 1)::INT"),
+    "entered": Measure(value="weight", of_total="weight * (step_number = 1)::INT"),
     "seconds": Measure(
-        value="CASE WHEN reached AND is_person THEN seconds END",
-        of_total="CASE WHEN reached AND is_last AND is_person THEN seconds_in_all END",
+        value="CASE WHEN counted AND reached THEN seconds END",
+        of_total="CASE WHEN counted AND reached AND is_last THEN seconds_in_all END",
         how="aggregate",
         aggregate="median({})",
     ),
-    "revenue": Measure(value="CASE WHEN got_here THEN revenue ELSE 0 END", of_total="CASE WHEN step_number = 1 THEN revenue ELSE 0 END"),
-    "orders": Measure(value="weight * CASE WHEN got_here THEN orders ELSE 0 END", of_total="weight * CASE WHEN step_number = 1 THEN orders ELSE 0 END"),
+    "revenue": Measure(value="CASE WHEN reached THEN revenue ELSE 0 END", of_total="CASE WHEN step_number = 1 THEN revenue ELSE 0 END"),
+    "orders": Measure(value="share * CASE WHEN reached THEN orders ELSE 0 END", of_total="share * CASE WHEN step_number = 1 THEN orders ELSE 0 END"),
 }
 KPIS: Final[Mapping[str, Kpi]] = named(
     Kpi(
@@ -113,15 +113,15 @@ class FunnelLeg:
         steps: list[Step] = [("hits", _hits(query, values)), *_walked(query)]
         has_money = bool(measures & _MONEY)
         if has_money:
-            steps += [*sales(asking, where=f"o.sold_at >= {timestamp(query.range.start)}"), ("spent", _SPENT)]
+            steps += [sales(asking, since=query.range.start), ("spent", _SPENT)]
         steps.append(("entrants", _entrants(values.add(query.currency), count, has_money=has_money)))
         times = [f"t{number}" for number in range(1, count + 1)]
-        counts = ("orders", "is_person", *times)
-        columns = ["x.key", "x.person", "x.t1 AS happened_at", "x.currency", "x.revenue", *(f"x.{name}" for name in counts)]
+        others = ("orders", *times)
+        columns = ["x.key", "x.person", "x.t1 AS happened_at", "x.currency", "x.revenue", "x.counted", *(f"x.{name}" for name in others)]
         columns += ["x.connection", "CAST(NULL AS VARCHAR) AS id"] if asking.lines else []
         plain = replace(asking, query=msgspec.structs.replace(query, group_by=query.group_by[1:]))
-        steps.append(conversions(plain, source="entrants", columns=columns, at="x.t1", own={dimensions.CONNECTION: "x.connection"}))
-        credits = credited(plain, Conversions(kind="person", money=("revenue",), counts=counts, has_items=False))
+        steps += conversions(plain, source="entrants", columns=columns, at="x.t1", own={dimensions.CONNECTION: "x.connection"})
+        credits = credited(plain, Conversions(kind="person", money=("revenue",), others=others, by_currency=True))
         steps += [*credits.steps, ("funnel", _by_step(plain, query.steps, once=credits.once))]
         asked = {name: MEASURES[name] for name in MEASURES if name in measures}
         return Detail(tuple(steps), once(asked, overlapping=credits.once, money={"revenue"}), credits.overlapping)
@@ -251,7 +251,7 @@ def _walked(query: Query) -> list[Step]:
 
 
 _SPENT: Final = """SELECT s.person, any_value(s.t1) AS t1, any_value(s.connection) AS connection, o.currency,
-    CAST(sum(o.revenue) AS BIGINT) AS revenue, count(*) AS orders
+    CAST(sum(o.revenue) AS BIGINT) AS revenue, count(*) FILTER (WHERE o.counted) AS orders
 FROM s1 s JOIN sales o ON o.person = s.person AND o.sold_at >= s.t1 GROUP BY s.person, o.currency"""
 
 
@@ -260,12 +260,12 @@ def _entrants(currency: str, count: int, *, has_money: bool) -> str:
     times = "".join(f", s{number}.t{number}" for number in range(2, count + 1))
     joins = "".join(f" LEFT JOIN s{number} ON s{number}.person = s1.person" for number in range(2, count + 1))
     if not has_money:
-        nothing = f"1 AS is_person, {currency} AS currency, 0::BIGINT AS revenue, 0 AS orders"
+        nothing = f"true AS counted, {currency} AS currency, 0::BIGINT AS revenue, 0 AS orders"
         return f"SELECT s1.person AS key, s1.person, s1.connection, s1.t1{times}, {nothing} FROM s1{joins}"
-    ours = f"""SELECT s1.person AS key, s1.person, s1.connection, s1.t1{times}, 1 AS is_person, {currency} AS currency,
+    ours = f"""SELECT s1.person AS key, s1.person, s1.connection, s1.t1{times}, true AS counted, {currency} AS currency,
     coalesce(m.revenue, 0) AS revenue, coalesce(m.orders, 0) AS orders
 FROM s1{joins} LEFT JOIN spent m ON m.person = s1.person AND m.currency = {currency}"""
-    others = f"""SELECT md5(concat(m.person, m.currency))::UUID, m.person, m.connection, m.t1{times}, 0, m.currency, m.revenue, m.orders
+    others = f"""SELECT m.person, m.person, m.connection, m.t1{times}, false, m.currency, m.revenue, m.orders
 FROM spent m{joins.replace("s1.person", "m.person")} WHERE m.currency <> {currency}"""
     return f"{ours}\nUNION ALL {others}"
 
@@ -273,7 +273,7 @@ FROM spent m{joins.replace("s1.person", "m.person")} WHERE m.currency <> {curren
 def _by_step(asking: Asking, steps: Sequence[FunnelStep], *, once: bool) -> str:
     """SQL: each line of credit once for each step, with whether the person came to the one before and reached it."""
     groups = [f"g{index} AS g{index + 1}" for index in range(len(asking.query.group_by))]
-    kept = ["currency", "person", "weight", "revenue", "orders", "is_person = 1 AS is_person", *groups]
+    kept = ["currency", "person", "weight", "share", "counted", "revenue", "orders", *groups]
     kept += ["period"] if asking.periods is not None else []
     kept += ["touched"] if asking.attributed else []
     kept += ["kind", "id", "connection"] if asking.lines else []
@@ -284,14 +284,12 @@ def _by_step(asking: Asking, steps: Sequence[FunnelStep], *, once: bool) -> str:
         came = "TRUE" if number == 1 else f"t{number - 1} IS NOT NULL"
         before = "t1" if number == 1 else f"t{number - 1}"
         moment = [f"coalesce(t{number}, {before}) AS happened_at"] if asking.lines else []
-        counted = "is_person = 1"
         told = [
             f"{asking.values.add(f'{number}. {step.label}')} AS g0",
             f"{number} AS step_number",
             f"{'TRUE' if number == last else 'FALSE'} AS is_last",
-            f"{came} AND {counted} AS came",
-            f"t{number} IS NOT NULL AND {counted} AS reached",
-            f"t{number} IS NOT NULL AS got_here",
+            f"{came} AS came",
+            f"t{number} IS NOT NULL AS reached",
             f"date_diff('second', {before}, t{number}) AS seconds",
             f"date_diff('second', t1, t{number}) AS seconds_in_all",
         ]

@@ -10,31 +10,43 @@ from dataclasses import replace
 
 from tributary.facts.tables import Kind, Months, Needs
 from tributary.reports import dimensions
-from tributary.reports.credits import asks_lead_date, asks_touches, own_filters
+from tributary.reports.credits import asks_lead_date, asks_touches
 from tributary.reports.frame import Asking, Measure, months
 from tributary.reports.query import Query
 from tributary.reports.statement import Step
 
 
-def conversions(asking: Asking, *, source: str, columns: Sequence[str], at: str, own: Mapping[str, str]) -> Step:
+def conversions(asking: Asking, *, source: str, columns: Sequence[str], at: str, own: Mapping[str, str]) -> tuple[Step, ...]:
     """SQL: `conversions` of those lines of a step `source x` that pass the filters.
 
-    `columns`: what is kept of a line, `key`, `person` and `happened_at` among it. `at`: the moment until when touches lead to it. `own`: the dimensions that it
-    has beside those of touches and contacts, as SQL."""
+    `columns`: what is kept of a line, `key`, `person` and `happened_at` among it. `at`: the moment until when touches lead to it, and whose tags count. `own`:
+    the dimensions that it has beside those of touches and contacts, as SQL."""
     query = asking.query
-    chosen = [dimensions.fits(expression, one, asking.values) for one in own_filters(query) if (expression := _told(asking, own, one.dimension)) is not None]
-    apart = {*dimensions.TOUCH, dimensions.TAG} | ({dimensions.PRODUCT} - own.keys())
+    steps: list[Step] = []
+    joins = ["LEFT JOIN contacts p ON p.person = x.person"] if _asks_contacts(query) else []
+    tags = f"[one.tag FOR one IN g.tags IF one.applied_at <= {at} AND (one.removed_at IS NULL OR one.removed_at > {at})]"
+    tags = f"coalesce(list_sort(list_distinct({tags})), [])"
+    if dimensions.TAG in dimensions.named_by(query) - own.keys():
+        steps.append(("tags_of", "SELECT person, flatten(list(tags)) AS tags FROM tags GROUP BY person"))
+        joins.append("LEFT JOIN tags_of g ON g.person = x.person")
+    chosen = []
+    for one in query.filters:
+        if (told := _told(asking, own, one.dimension)) is not None:
+            chosen.append(dimensions.fits(told, one, asking.values))
+        elif one.dimension == dimensions.TAG:
+            chosen.append(dimensions.any_fits(tags, one, asking.values))
+    apart = {*dimensions.TOUCH, dimensions.TAG, dimensions.PRODUCT} - own.keys()
     groups = [f"{_told(asking, own, name) or 'CAST(NULL AS VARCHAR)'} AS own_{index}" for index, name in enumerate(query.group_by) if name not in apart]
+    groups += [f"{tags} AS tags"] if dimensions.TAG in query.group_by and dimensions.TAG not in own else []
     lead = ["p.lead_at"] if asks_lead_date(query) else []
-    join = " LEFT JOIN contacts p ON p.person = x.person" if _asks_contacts(query) else ""
-    select = ", ".join([*columns, f"{at} AS path_at", "x.person AS path_person", *lead, *groups])
-    return "conversions", f"SELECT {select} FROM {source} x{join} WHERE {' AND '.join(chosen) or 'true'}"
+    select = ", ".join([*columns, f"{at} AS path_at", *lead, *groups])
+    return *steps, ("conversions", f"SELECT {select} FROM {source} x {' '.join(joins)} WHERE {' AND '.join(chosen) or 'true'}")
 
 
 def needs_of(query: Query, happened: Months) -> Needs:
     """What dimensions and credits need beside the things themselves, which happened in these months."""
     found: dict[Kind, Months] = {}
-    if any(name == dimensions.TAG for name in _names(query)):
+    if dimensions.TAG in dimensions.named_by(query):
         found[Kind.TAGS] = Months()
     if _asks_contacts(query):
         found[Kind.CONTACTS] = Months()
@@ -71,12 +83,8 @@ def once(measures: Mapping[str, Measure], *, overlapping: bool, money: Set[str] 
     }
 
 
-def _names(query: Query) -> tuple[str, ...]:
-    return (*query.group_by, *(one.dimension for one in query.filters))
-
-
 def _asks_contacts(query: Query) -> bool:
-    return asks_lead_date(query) or any(dimensions.is_of_contact(name) and name != dimensions.TAG for name in _names(query))
+    return asks_lead_date(query) or any(dimensions.is_of_contact(name) for name in dimensions.named_by(query))
 
 
 def _told(asking: Asking, own: Mapping[str, str], name: str) -> str | None:

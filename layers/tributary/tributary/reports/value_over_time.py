@@ -135,17 +135,17 @@ class CohortLeg:
         amounts = [f"revenue_{days}" for days in intervals if f"revenue_{days}" in measures] + (["revenue"] if "revenue" in measures else [])
         has_orders = _reads_orders(measures)
         if has_orders:
-            steps += [*sales(asking), ("spent", _spent(amounts))]
+            steps += [sales(asking), ("spent", _spent(amounts))]
         ours = values.add(query.currency)
         steps.append(("leads", _leads(ours, amounts, has_orders=has_orders)))
-        aged = [f"x.is_person * (x.lead_at + to_days({days}) <= {now})::INT AS aged_{days}" for days in intervals if f"aged_{days}" in measures]
-        counts = ["is_person", "first_at", "lead_on", *(name for name in measures if name.startswith("aged_"))]
-        columns = ["x.key", "x.person", "x.lead_at AS happened_at", "x.lead_at AS lead_on", "x.currency", "x.is_person", "x.first_at", *aged]
+        aged = [f"(x.lead_at + to_days({days}) <= {now})::INT AS aged_{days}" for days in intervals if f"aged_{days}" in measures]
+        others = ["first_at", "lead_on", *(name for name in measures if name.startswith("aged_"))]
+        columns = ["x.key", "x.person", "x.lead_at AS happened_at", "x.lead_at AS lead_on", "x.currency", "x.counted", "x.first_at", *aged]
         columns += [f"x.{name}" for name in amounts]
         columns += ["CAST(NULL AS VARCHAR) AS id", "CAST(NULL AS VARCHAR) AS connection"] if asking.lines else []
         plain = replace(asking, query=_plain(query))
-        steps.append(conversions(plain, source="leads", columns=columns, at="x.lead_at", own={}))
-        credits = credited(plain, Conversions(kind="lead", money=amounts, counts=counts, has_items=False))
+        steps += conversions(plain, source="leads", columns=columns, at="x.lead_at", own={})
+        credits = credited(plain, Conversions(kind="lead", money=amounts, others=others, by_currency=True))
         asked = {name: measure for name, measure in _measures(intervals, touched=asking.attributed).items() if name in measures}
         return Detail((*steps, *credits.steps), once(asked, overlapping=credits.once, money=set(amounts)), credits.overlapping)
 
@@ -195,18 +195,16 @@ def _reads_orders(measures: Set[str]) -> bool:
 
 def _measures(intervals: tuple[int, ...], *, touched: bool) -> dict[str, Measure]:
     found = {
-        "leads": Measure(value="weight * is_person"),
-        "attributed_leads": Measure(value=f"weight * is_person * {'touched::INT' if touched else '1'}"),
+        "leads": Measure(value="weight"),
+        "attributed_leads": Measure(value="weight * touched::INT" if touched else "weight"),
         "revenue": Measure(value="revenue"),
-        "customers": Measure(value="weight * (is_person = 1 AND first_at IS NOT NULL)::INT"),
-        "days": Measure(
-            value="weight * CASE WHEN is_person = 1 AND first_at IS NOT NULL THEN greatest(epoch(first_at) - epoch(lead_on), 0) / 86400 ELSE 0 END"
-        ),
+        "customers": Measure(value="weight * (first_at IS NOT NULL)::INT"),
+        "days": Measure(value="weight * CASE WHEN first_at IS NOT NULL THEN greatest(epoch(first_at) - epoch(lead_on), 0) / 86400 ELSE 0 END"),
     }
     for days in intervals:
         found[f"revenue_{days}"] = Measure(value=f"revenue_{days}")
         found[f"aged_{days}"] = Measure(value=f"weight * aged_{days}")
-        found[f"customers_{days}"] = Measure(value=f"weight * coalesce(is_person = 1 AND first_at <= lead_on + to_days({days}), FALSE)::INT")
+        found[f"customers_{days}"] = Measure(value=f"weight * coalesce(first_at <= lead_on + to_days({days}), FALSE)::INT")
     return found
 
 
@@ -221,15 +219,15 @@ FROM cohort c JOIN sales o ON o.person = c.person GROUP BY c.person, o.currency"
 
 
 def _leads(ours: str, amounts: list[str], *, has_orders: bool) -> str:
-    """SQL: one line a lead, with what they brought in the query's currency, and one for each other currency, which counts nobody. `first_at`: in any currency."""
+    """SQL: one line a lead, with what they brought in the query's currency, and one for each other currency, which counts nobody. `first_at` is of all."""
     if not has_orders:
-        return f"SELECT person AS key, person, lead_at, {ours} AS currency, 1 AS is_person, CAST(NULL AS TIMESTAMP) AS first_at FROM cohort"
+        return f"SELECT person AS key, person, lead_at, {ours} AS currency, true AS counted, CAST(NULL AS TIMESTAMP) AS first_at FROM cohort"
     known = "".join(f", coalesce(m.{name}, 0) AS {name}" for name in amounts)
     others = "".join(f", m.{name}" for name in amounts)
-    return f"""SELECT c.person AS key, c.person, c.lead_at, {ours} AS currency, 1 AS is_person, f.first_at{known}
+    return f"""SELECT c.person AS key, c.person, c.lead_at, {ours} AS currency, true AS counted, f.first_at{known}
 FROM cohort c LEFT JOIN (SELECT person, min(first_at) AS first_at FROM spent GROUP BY person) f ON f.person = c.person
 LEFT JOIN spent m ON m.person = c.person AND m.currency = {ours}
-UNION ALL SELECT md5(concat(m.person, m.currency))::UUID, m.person, m.lead_at, m.currency, 0, m.first_at{others} FROM spent m WHERE m.currency <> {ours}"""
+UNION ALL SELECT m.person, m.person, m.lead_at, m.currency, false, m.first_at{others} FROM spent m WHERE m.currency <> {ours}"""
 
 
 def without(report: Report, kpi: str) -> Report:

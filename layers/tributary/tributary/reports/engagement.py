@@ -1,0 +1,202 @@
+"""Engagement: who is active, on which pages, by which events and emails, and whether the active buy.
+
+A line is one thing that somebody did. Machines do not count. A session is what one person did with never more than half an hour between.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Set
+from dataclasses import dataclass
+from typing import Final
+
+from tributary.facts.tables import Kind, Months, Needs
+from tributary.reports import dimensions
+from tributary.reports.frame import FIELD, Asking, Detail, Measure, Table, months
+from tributary.reports.kpis import Kpi, named
+from tributary.reports.nurture import EMAIL, EVENTS
+from tributary.reports.periods import timestamp
+from tributary.reports.query import Query, ReportType
+from tributary.reports.statement import Step
+from tributary.reports.subjects import conversions, needs_of, once
+
+SESSION_MINUTES: Final = 30
+PAGE: Final = "page"
+EVENT: Final = "event"
+_OWN: Final = {**EMAIL, "campaign": "x.campaign", dimensions.CONNECTION: "x.connection", PAGE: "x.page", EVENT: "x.event"}
+
+MEASURES: Final[Mapping[str, Measure]] = {
+    "activities": Measure(value="(what <> 'contact')::INT"),
+    "page_views": Measure(value="(what = 'viewed')::INT"),
+    "events": Measure(value="(what IN ('did', 'opened', 'clicked'))::INT"),
+    "opens": Measure(value="(what = 'opened')::INT"),
+    "clicks": Measure(value="(what = 'clicked')::INT"),
+    "visitors": Measure(value="what <> 'contact'", how="people"),
+    "viewers": Measure(value="what = 'viewed'", how="people"),
+    "sessions": Measure(value="session", how="aggregate", aggregate="count(DISTINCT {})"),
+    "engaged": Measure(value="what <> 'contact' AND is_contact", how="people"),
+    "contacts": Measure(value="what = 'contact'", how="people"),
+    "engaged_customers": Measure(value="what <> 'contact' AND is_contact AND buys", how="people"),
+}
+KPIS: Final[Mapping[str, Kpi]] = named(
+    Kpi(key="activities", name="Activities", unit="count", over=("activities",), definition="Events of any kind, page views among them; none of machines."),
+    Kpi(key="page_views", name="Page views", unit="count", over=("page_views",), definition="Pages and screens viewed."),
+    Kpi(key="events", name="Events", unit="count", over=("events",), definition="Tracked events, emails opened and clicked among them."),
+    Kpi(key="visitors", name="People", unit="count", over=("visitors",), adds_up=False, definition="Distinct people who did anything, known or not."),
+    Kpi(
+        key="sessions",
+        name="Sessions",
+        unit="count",
+        over=("sessions",),
+        adds_up=False,
+        definition=f"Runs of activities of one person with never more than {SESSION_MINUTES} minutes between. A row counts each session that it has a part of.",
+    ),
+    Kpi(key="pages_per_session", name="Pages per session", unit="ratio", over=("page_views",), under=("sessions",), definition="Page views / sessions."),
+    Kpi(
+        key="pages_per_person",
+        name="Pages per person",
+        unit="ratio",
+        over=("page_views",),
+        under=("viewers",),
+        definition="Page views / people who viewed any.",
+    ),
+    Kpi(
+        key="engaged_contacts",
+        name="Engaged contacts",
+        unit="count",
+        over=("engaged",),
+        adds_up=False,
+        definition="Distinct people who did anything in the range and are known, by now.",
+    ),
+    Kpi(
+        key="contacts",
+        name="All contacts",
+        unit="count",
+        over=("contacts",),
+        adds_up=False,
+        definition="People who were known before the range ended. Only where rows are told apart by nothing, by country or by a custom field.",
+    ),
+    Kpi(
+        key="engagement_rate",
+        name="Engagement rate",
+        unit="percent",
+        over=("engaged",),
+        under=("contacts",),
+        times=100,
+        definition="100 x engaged contacts / all contacts.",
+    ),
+    Kpi(key="opens", name="Email opens", unit="count", over=("opens",), definition="Times that an email was opened, where the mail system tells."),
+    Kpi(key="clicks", name="Email clicks", unit="count", over=("clicks",), definition="Clicks in emails that the mail system tells of."),
+    Kpi(
+        key="engaged_customers",
+        name="Engaged customers",
+        unit="count",
+        over=("engaged_customers",),
+        adds_up=False,
+        definition="Engaged contacts with an order sold in the range.",
+    ),
+    Kpi(
+        key="engaged_customer_rate",
+        name="Engaged who bought",
+        unit="percent",
+        over=("engaged_customers",),
+        under=("engaged",),
+        times=100,
+        definition="100 x engaged customers / engaged contacts.",
+    ),
+)
+
+
+@dataclass(frozen=True)
+class EngagementLeg:
+    measures: Set[str] = frozenset(MEASURES)
+    coverage: tuple[str, str] | None = None
+
+    def needs(self, query: Query, measures: Set[str]) -> Needs:
+        within = months(query.range.start, min(query.range.end, query.now))
+        found: dict[Kind, Months] = {Kind.ACTIVITIES: within}
+        found |= {kind: found_ for kind, found_ in needs_of(query, within).items() if kind is not Kind.TOUCHES}
+        if measures & {"engaged", "engaged_customers", "contacts"}:
+            found[Kind.CONTACTS] = Months()
+        if "engaged_customers" in measures:
+            found[Kind.ORDERS] = within
+        return found
+
+    def detail(self, asking: Asking, measures: Set[str]) -> Detail:
+        query = asking.query
+        with_sessions = "sessions" in measures
+        columns = ["x.key", "x.person", "x.happened_at", "x.what", *(["x.session"] if with_sessions else []), *(["x.connection"] if asking.lines else [])]
+        steps: list[Step] = [("done", _done(query, with_sessions=with_sessions))]
+        steps += conversions(asking, source="done", columns=columns, at="x.happened_at", own=_OWN)
+        if "engaged_customers" in measures:
+            steps.append(("buyers", f"SELECT DISTINCT person FROM orders WHERE {_within(query, 'sold_at')}"))
+        steps.append(("engagement", _lines(asking, measures)))
+        by_tag = dimensions.TAG in query.group_by
+        asked = {name: measure for name, measure in MEASURES.items() if name in measures}
+        return Detail(tuple(steps), once(asked, overlapping=by_tag), overlapping=by_tag)
+
+
+def _within(query: Query, moment: str) -> str:
+    return f"{moment} >= {timestamp(query.range.start)} AND {moment} < {timestamp(query.range.end)} AND {moment} <= {timestamp(query.now)}"
+
+
+def _done(query: Query, *, with_sessions: bool) -> str:
+    """SQL: what people did in the range. `session`: of one person's, the number; what a filter leaves out is part of it too."""
+    opened, clicked = (", ".join(f"'{name}'" for name in EVENTS[what]) for what in ("opened", "clicked"))
+    what = (
+        f"CASE WHEN type IN ('page', 'screen') THEN 'viewed' WHEN type <> 'track' THEN 'told' WHEN lower(name) IN ({opened}) THEN 'opened' "
+        f"WHEN lower(name) IN ({clicked}) THEN 'clicked' ELSE 'did' END AS what"
+    )
+    columns = "key, person, happened_at, connection, page, campaign, email_campaign, email_flow, email_message, email_link, email_list"
+    select = f"SELECT {columns}, CASE WHEN type = 'track' THEN name END AS event, {what}"
+    where = f"FROM activities WHERE NOT bot AND {_within(query, 'happened_at')}"
+    if not with_sessions:
+        return f"{select} {where}"
+    gap = f"happened_at - lag(happened_at) OVER (PARTITION BY person ORDER BY happened_at, key) <= INTERVAL {SESSION_MINUTES} MINUTE"
+    return f"""SELECT * EXCLUDE (goes_on), hash(person, sum((NOT goes_on)::INT) OVER (PARTITION BY person ORDER BY happened_at, key)) AS session
+FROM ({select}, coalesce({gap}, false) AS goes_on {where})"""
+
+
+def _lines(asking: Asking, measures: Set[str]) -> str:
+    query = asking.query
+    by_tag = dimensions.TAG in query.group_by
+    tag = "CASE WHEN len(tags) = 0 THEN [NULL] ELSE tags END"
+    source = f"(SELECT *, unnest({tag}) AS tag, generate_subscripts({tag}, 1) = 1 AS count_once FROM conversions)" if by_tag else "conversions"
+    groups = [f"{'c.tag' if name == dimensions.TAG else f'c.own_{index}'} AS g{index}" for index, name in enumerate(query.group_by)]
+    joins = ""
+    columns = ["c.person", "c.what", f"{asking.values.add(query.currency)} AS currency", *groups, *(["c.session"] if "sessions" in measures else [])]
+    if measures & {"engaged", "engaged_customers"}:
+        columns.append("k.person IS NOT NULL AS is_contact")
+        joins += " LEFT JOIN contacts k ON k.person = c.person"
+    if "engaged_customers" in measures:
+        columns.append("b.person IS NOT NULL AS buys")
+        joins += " LEFT JOIN buyers b ON b.person = c.person"
+    columns += ["c.count_once"] if by_tag else []
+    columns += [f"{asking.periods.bucket('c.happened_at')} AS period"] if asking.periods is not None else []
+    columns += ["'activity' AS kind", "CAST(NULL AS VARCHAR) AS id", "c.connection", "c.happened_at"] if asking.lines else []
+    done = f"SELECT {', '.join(columns)} FROM {source} c{joins}"
+    return f"{done}\nUNION ALL BY NAME {_contacts(asking)}" if "contacts" in measures and _is_of_contacts(query) else done
+
+
+def _is_of_contacts(query: Query) -> bool:
+    """Whether rows are told apart by what contacts have too, whatever they do."""
+    return query.scale is None and all(dimensions.is_of_contact(name) for name in query.group_by)
+
+
+def _contacts(asking: Asking) -> str:
+    query, values = asking.query, asking.values
+    groups = [f"{dimensions.of_contact(name, values)} AS g{index}" for index, name in enumerate(query.group_by)]
+    told = ["'lead' AS kind", "CAST(NULL AS VARCHAR) AS id", "CAST(NULL AS VARCHAR) AS connection", "p.lead_at AS happened_at"] if asking.lines else []
+    chosen = [dimensions.fits(dimensions.of_contact(one.dimension, values), one, values) for one in query.filters if dimensions.is_of_contact(one.dimension)]
+    chosen += [f"p.lead_at < {timestamp(query.range.end)}", f"p.lead_at <= {timestamp(query.now)}"]
+    columns = ["p.person", "'contact' AS what", f"{values.add(query.currency)} AS currency", *groups, *told]
+    return f"SELECT {', '.join(columns)} FROM contacts p WHERE {' AND '.join(chosen)}"
+
+
+ENGAGEMENT: Final = Table(
+    type=ReportType.ENGAGEMENT,
+    legs=(EngagementLeg(),),
+    dimensions=frozenset({*_OWN, dimensions.TAG, dimensions.COUNTRY, FIELD}),
+    touch_dimensions=frozenset(),
+    all_kpis=KPIS,
+    default_kpis=("page_views", "visitors", "sessions", "engaged_contacts", "engagement_rate", "opens", "clicks", "engaged_customer_rate"),
+)
