@@ -16,9 +16,10 @@ from tributary.adapters.poison import DynamoPoisonRecords
 from tributary.adapters.queues import SqsQueue
 from tributary.destinations import kissmetrics
 from tributary.environments import FanOutEnv
+from tributary.events import Event
 from tributary.fan_out.service import FanOut
 from tributary.settings import ConnectionType
-from tributary.stream import StreamReader
+from tributary.stream import LOG, StreamReader
 
 logger = Logger()
 metrics = Metrics()
@@ -40,8 +41,8 @@ def fan_out() -> FanOut:
 
 
 @cache
-def stream() -> StreamReader:
-    return StreamReader("fan_out", fan_out().handle, DynamoPoisonRecords(aws.dynamodb, FanOutEnv.read(os.environ).events_table))
+def stream() -> StreamReader[Event]:
+    return StreamReader("fan_out", fan_out().handle, DynamoPoisonRecords(aws.dynamodb, FanOutEnv.read(os.environ).events_table), LOG)
 
 
 @logger.inject_lambda_context(clear_state=True)

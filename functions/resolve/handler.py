@@ -1,4 +1,4 @@
-"""The log's stream → CONTACTS: who is who."""
+"""The log's stream → CONTACTS, who is who, and the facts queue, what was done."""
 
 from __future__ import annotations
 
@@ -19,35 +19,43 @@ from tributary.adapters.config_store import DynamoLinkedConnections
 from tributary.adapters.contacts import DynamoContacts
 from tributary.adapters.event_log import DynamoEventLog
 from tributary.adapters.poison import DynamoPoisonRecords
+from tributary.adapters.queues import SqsQueue
 from tributary.adapters.secrets import SsmSecrets, digests_from
 from tributary.adapters.suppressions import DynamoSuppressions
 from tributary.contacts.resolver import Resolver
 from tributary.environments import ResolveEnv
 from tributary.events import Event
-from tributary.stream import StreamReader
+from tributary.facts.telling import Telling
+from tributary.stream import LOG, StreamReader
 
 logger = Logger()
 metrics = Metrics()
 
 
 @cache
-def stream() -> StreamReader:
+def stream() -> StreamReader[Event]:
     """Built on the first batch, kept while this sandbox lives."""
     env = ResolveEnv.read(os.environ)
+    digests = digests_from(SsmSecrets(aws.ssm, env.secrets_prefix))
     resolver = Resolver(
         contacts=DynamoContacts(aws.dynamodb, env.contacts_table),
         log=DynamoEventLog(aws.dynamodb, env.events_table),
         suppressions=DynamoSuppressions(aws.dynamodb, env.config_table),
-        digests=digests_from(SsmSecrets(aws.ssm, env.secrets_prefix)),
+        digests=digests,
         sleep=time.sleep,
         jitter=random.random,
         linked=DynamoLinkedConnections(aws.dynamodb, env.config_table),
     )
 
-    def resolve(events: Sequence[Event]) -> Counter[str]:
-        return resolver.resolve(events).counts
+    facts = Telling(queue=SqsQueue(aws.sqs, env.facts_queue_url), digests=digests)
 
-    return StreamReader("resolve", resolve, DynamoPoisonRecords(aws.dynamodb, env.events_table))
+    def resolve(events: Sequence[Event]) -> Counter[str]:
+        outcome = resolver.resolve(events)
+        # After the contacts: who it was that an event was of is then on its way before the event is.
+        told = facts.events([event for event in events if (event.source, event.message_id) not in outcome.suppressed])
+        return outcome.counts + told
+
+    return StreamReader("resolve", resolve, DynamoPoisonRecords(aws.dynamodb, env.events_table), LOG)
 
 
 @logger.inject_lambda_context(clear_state=True)

@@ -8,12 +8,13 @@ from typing import Final
 
 from rich.console import Console
 
-from tests.bench import counted, konnektive, startup, throughput, transform
+from tests.bench import counted, konnektive, reports, startup, throughput, transform
 from tests.bench.figures import Figure, keep, show
 
 AREAS: Final = {
     "pipeline": (startup.figures, transform.figures, counted.figures, throughput.figures),
     "konnektive": (konnektive.figures,),
+    "reports": (reports.figures,),
 }
 
 

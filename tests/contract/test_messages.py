@@ -10,9 +10,13 @@ import msgspec
 import pytest
 
 from tests.kit.builders import NOON, track
+from tributary.facts.message import SCHEMA_VERSION, pack, unpack
+from tributary.facts.tables import Kind
 from tributary.messages import DeliveryMessage, IngestMessage, delivery_decoder, ingest_decoder, to_text
 
-RELEASED = sorted((Path(__file__).parent / "messages").glob("v*/*.json"))
+SAMPLES = sorted((Path(__file__).parent / "messages").glob("v*/*.json"))
+OF_FACTS = [path for path in SAMPLES if path.stem == "facts"]
+RELEASED = [path for path in SAMPLES if path not in OF_FACTS]
 DECODERS: dict[str, msgspec.json.Decoder[Any]] = {"ingest": ingest_decoder, "delivery": delivery_decoder}
 
 
@@ -22,6 +26,14 @@ def test_a_message_of_a_released_version_is_still_read(path: Path) -> None:
     assert json.loads(to_text(message)) == json.loads(path.read_bytes())
 
 
+def test_facts_of_a_released_version_are_still_read_each_kind_among_them() -> None:
+    for path in OF_FACTS:
+        message = unpack(path.read_text())
+        assert set(message.rows()) == set(Kind)
+        (body,) = pack(message.rows())
+        assert json.loads(body) == json.loads(path.read_bytes())
+
+
 def test_a_message_says_its_version() -> None:
     assert json.loads(to_text(DeliveryMessage(connection="c", event=track())))["schemaVersion"] == 1
     assert json.loads(to_text(IngestMessage(source="s", received_at=NOON)))["schemaVersion"] == 1
@@ -29,6 +41,7 @@ def test_a_message_says_its_version() -> None:
 
 def test_every_version_up_to_todays_is_among_the_samples() -> None:
     assert {path.parent.name for path in RELEASED} == {"v1"}
+    assert [path.parent.name for path in OF_FACTS] == [f"v{version}" for version in range(1, SCHEMA_VERSION + 1)]
     assert IngestMessage(source="s", received_at=NOON).schema_version == 1
 
 

@@ -15,14 +15,16 @@ from local.fakes.fake import Fake
 from local.fakes.konnektive.shop import Shop
 from local.fakes.konnektive.vendor import Konnektive
 from tests.kit.builders import NOON
-from tests.kit.pipeline import CLIENTS, POSTBACK_SECRET, Clock, Pipeline, pipeline
+from tests.kit.pipeline import CLIENTS, OF_FACTS, POSTBACK_SECRET, Clock, Pipeline, pipeline
+from tests.kit.pipeline import FUNCTIONS as FUNCTIONS_RUN
 from tests.kit.sync import FakedVendor
 from tests.template.test_template import FUNCTIONS, as_list, folder_of, statements_of
 from tributary.errors import VendorUnavailable
 from tributary.ports import VendorAnswer, VendorRequest
 
 TABLES = {"events": "EventsTable", "contacts": "ContactsTable", "config": "ConfigTable"}
-QUEUES = {"ingest": "IngestQueue", "kissmetrics.fifo": "KissmetricsQueue", "sync.fifo": "SyncQueue"}
+QUEUES = {"ingest": "IngestQueue", "kissmetrics.fifo": "KissmetricsQueue", "sync.fifo": "SyncQueue", "facts": "FactsQueue"}
+BUCKETS = {"facts": "FactsBucket"}
 TOPICS = {"notices": "NoticeTopic"}
 SINGLE = {"SendMessageBatch": "SendMessage", "ChangeMessageVisibilityBatch": "ChangeMessageVisibility"}
 
@@ -42,7 +44,7 @@ class Vendor:
         return VendorAnswer(status=self.status, headers={}, body=b"")
 
 
-def uses(operation: str, params: dict[str, Any]) -> Iterator[Use]:
+def uses(operation: str, params: dict[str, Any]) -> Iterator[Use]:  # noqa: PLR0912  # a case a service
     """What IAM would be asked for a call."""
     match operation:
         case "TransactWriteItems":
@@ -58,6 +60,8 @@ def uses(operation: str, params: dict[str, Any]) -> Iterator[Use]:
             for table, requests in params["RequestItems"].items():
                 for request in requests:
                     yield "dynamodb:BatchWriteItem", TABLES[table], request["PutRequest"]["Item"]["pk"]["S"]
+        case "PutObject":
+            yield "s3:PutObject", f"{BUCKETS[params['Bucket']]}/{params['Key']}", ""
         case "Publish":
             yield "sns:Publish", TOPICS[params["TopicArn"].rsplit(":", 1)[1]], ""
         case "GetParameter":
@@ -105,7 +109,7 @@ def allowed(function: str) -> set[Use]:
         for action in as_list(statement["Action"])
         for resource in as_list(statement["Resource"])
         for keys in _keys_of(statement)
-        if action not in POLLING and not action.startswith(("logs:", "s3:"))
+        if action not in POLLING and not action.startswith("logs:") and "StreamFailuresBucket" not in _name(resource)
     }
 
 
@@ -123,7 +127,8 @@ def _name(resource: dict[str, Any]) -> str:
         return str(resource["Fn::GetAtt"][0])
     if "Ref" in resource:
         return str(resource["Ref"])
-    return str(resource["Fn::Sub"]).rsplit("${AWS::StackName}/", 1)[-1]
+    text = str(resource["Fn::Sub"])
+    return text[2:].replace(".Arn}", "") if text.startswith("${") else text.rsplit("${AWS::StackName}/", 1)[-1]
 
 
 def permits(granted: set[Use], use: Use) -> bool:
@@ -163,8 +168,10 @@ def shop(number: int) -> dict[str, Any]:
 @pytest.fixture(scope="module")
 def seen() -> set[tuple[str, Use]]:
     vendor = Vendor(200)
-    with pytest.MonkeyPatch.context() as patch, pipeline(patch, vendor) as stack:
+    with pytest.MonkeyPatch.context() as patch, pipeline(patch, vendor, facts=True) as stack:
         used = watched(stack)
+        # Somebody was erased: who writes facts reads whom.
+        boto3.client("dynamodb").put_item(TableName="config", Item={"pk": {"S": "facts"}, "sk": {"S": "erased"}, "v": {"N": "1"}})
         first = shop(1)["batch"]
         for part in (first[:3], first[3:]):  # so that two contacts are there before they merge
             stack.post("/v1/batch", {"batch": part})
@@ -190,7 +197,15 @@ def seen() -> set[tuple[str, Use]]:
             "attributes": {"ApproximateReceiveCount": "1", "SentTimestamp": "1", "MessageGroupId": "g"},
         }
         broken = {"dynamodb": {"Keys": {"pk": {"S": "a"}, "sk": {"S": "b"}}}}
-        for function, batch in (("record", record), ("forward_kissmetrics", record), ("fan_out", broken), ("resolve", broken)):
+        unread = {"dynamodb": {**broken["dynamodb"], "NewImage": {"v": {"N": "x"}}}}
+        for function, batch in (
+            ("record", record),
+            ("forward_kissmetrics", record),
+            ("write_facts", record),
+            ("fan_out", broken),
+            ("resolve", broken),
+            ("contact_facts", unread),
+        ):
             stack.invoke(function, {"Records": [batch]})
     return used | of_an_account()
 
@@ -217,7 +232,7 @@ class SlowCrm:
 def of_an_account() -> set[tuple[str, Use]]:
     """A first sync, a postback, a message that cannot be read, and the next day with its comparison."""
     crm = SlowCrm()
-    with pytest.MonkeyPatch.context() as patch, pipeline(patch, Vendor(200), account=crm) as stack:
+    with pytest.MonkeyPatch.context() as patch, pipeline(patch, Vendor(200), account=crm, facts=True) as stack:
         used = watched(stack)
         stack.tick()
         stack.run(rounds=80)
@@ -238,7 +253,7 @@ def _one_round(stack: Pipeline) -> None:
         stack.run(rounds=1)
 
 
-@pytest.mark.parametrize("function", ["intake", "record", "fan_out", "resolve", "forward_kissmetrics", "konnektive_schedule", "konnektive_poll", "webhooks"])
+@pytest.mark.parametrize("function", [*FUNCTIONS_RUN, *OF_FACTS])
 def test_a_function_is_allowed_what_it_does_and_no_more(function: str, seen: set[tuple[str, Use]]) -> None:
     granted = allowed(function)
     done = {use for who, use in seen if who == function}

@@ -10,7 +10,7 @@ import pytest
 
 from local.fakes.fake import Fake
 from local.fakes.konnektive.vendor import Konnektive
-from tests.kit.pipeline import FUNCTIONS, pipeline
+from tests.kit.pipeline import FUNCTIONS, OF_FACTS, pipeline
 from tests.kit.sync import FakedVendor
 from tributary.ports import VendorAnswer, VendorRequest
 
@@ -28,12 +28,12 @@ def test_every_function_has_a_sample() -> None:
 
 
 @pytest.mark.parametrize(
-    "path", sorted(path for name in FUNCTIONS for path in (SAMPLES / name).glob("*.json")), ids=lambda path: f"{path.parent.name}/{path.stem}"
+    "path", sorted(path for name in (*FUNCTIONS, *OF_FACTS) for path in (SAMPLES / name).glob("*.json")), ids=lambda path: f"{path.parent.name}/{path.stem}"
 )
 def test_a_sample_event_runs_through_its_handler(monkeypatch: pytest.MonkeyPatch, path: Path) -> None:
-    with pipeline(monkeypatch, Vendor(), account=lambda clock: FakedVendor(Fake(Konnektive()), clock.now)) as stack:
+    with pipeline(monkeypatch, Vendor(), account=lambda clock: FakedVendor(Fake(Konnektive()), clock.now), facts=path.parent.name in OF_FACTS) as stack:
         answer: Any = stack.invoke(path.parent.name, json.loads(path.read_text()))
-    if path.parent.name in {"record", "forward_kissmetrics", "konnektive_poll"}:
+    if path.parent.name in {"record", "forward_kissmetrics", "konnektive_poll", "write_facts"}:
         assert answer == {"batchItemFailures": []}
     elif path.parent.name == "webhooks":
         assert answer["statusCode"] == (401 if path.stem.endswith("wrong_secret") else 200)

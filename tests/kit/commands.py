@@ -25,6 +25,8 @@ OUTPUTS = {
     "EventsTable": "events",
     "ContactsTable": "contacts",
     "SyncQueueUrl": "https://sqs.example/sync.fifo",
+    "FactsQueueUrl": "https://sqs.example/facts",
+    "FactsBucket": "facts",
     "ApiUrl": "https://api.example",
 }
 

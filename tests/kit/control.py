@@ -10,12 +10,14 @@ from typing import Any
 from tests.kit.builders import TestClock
 from tests.kit.config import KINDS, Bench, RowKeys
 from tests.kit.deliveries import MemoryParking, MemoryShadowStore
+from tests.kit.entered import MemoryBatchFiles, MemoryFactSink
 from tests.kit.stores import MemoryEventLog, MemoryFeed, MemoryQueue
 from tests.kit.sync import MemorySyncStore
 from tributary.access import Access, CachedKeys
 from tributary.control.http import Request, Response, Router
 from tributary.control.routes import ControlApi
 from tributary.drafts import NewKey
+from tributary.entered.entering import entering_of
 from tributary.operator import ConnectionKind, Operator
 from tributary.recent import RecentEvents
 from tributary.settings import Connection, UnreadableConnection
@@ -64,12 +66,15 @@ class ControlBench(Bench):
         self.parking = MemoryParking()
         self.shadow = MemoryShadowStore()
         self.syncs, self.tasks = MemorySyncStore(), MemoryQueue()
+        self.files, self.facts = MemoryBatchFiles(), MemoryFactSink()
+        self.entering = entering_of(rows=self.rows, files=self.files, sink=self.facts, operator=self.operator, now=self.clock.now)
         self.api = ControlApi(
             operator=self.operator,
             recent=RecentEvents(self.feed, self.log),
             parking=self.parking,
             shadow=self.shadow,
             syncs=Syncs(connections=OperatorsConnections(self.operator), store=self.syncs, tasks=self.tasks, clock=TestClock(self.clock.now())),
+            entering=self.entering,
             now=self.clock.now,
         )
         access = Access(CachedKeys(RowKeys(self.rows), self.clock.monotonic), now=self.clock.now)

@@ -27,6 +27,11 @@ class MemoryFacts:
         for kind in READ_BY_REPORTS:
             fill(self._connection, kind, rows.get(kind, ()))
 
+    def add(self, kind: Kind, rows: Sequence[Fact]) -> None:
+        """Facts that came meanwhile."""
+        insert(self._connection, kind, rows)
+        self.snapshot += "'"
+
     @contextmanager
     def open(self, needs: Needs) -> Iterator[MemoryFacts]:
         self.needs = needs
@@ -41,6 +46,11 @@ def fill(connection: duckdb.DuckDBPyConnection, kind: Kind, rows: Sequence[Fact]
     table = TABLES[kind]
     columns = {name: sql_type for name, sql_type in table.columns.items() if name not in _HIDDEN}
     connection.execute(f"CREATE TABLE {kind} ({', '.join(f'{name} {sql_type}' for name, sql_type in columns.items())})")
+    insert(connection, kind, rows)
+
+
+def insert(connection: duckdb.DuckDBPyConnection, kind: Kind, rows: Sequence[Fact]) -> None:
+    columns = {name: sql_type for name, sql_type in TABLES[kind].columns.items() if name not in _HIDDEN}
     for row in rows:
         values = msgspec.to_builtins(row, builtin_types=(datetime,))
         said = [_sql(values[name]) for name in columns]

@@ -33,10 +33,11 @@ from tributary.ports import VendorAnswer, VendorRequest
 STACK = "shop"
 WRITE_KEY = "wk_" + "a" * 29
 FUNCTIONS = ("intake", "record", "fan_out", "resolve", "forward_kissmetrics", "konnektive_schedule", "konnektive_poll", "webhooks")
+OF_FACTS = ("contact_facts", "write_facts")
 ACCOUNT_URL = "https://account.harbour.example"
 POSTBACK_SECRET = "postback-secret-of-the-shop"
-BATCH_SIZES = {"ingest": 10, "kissmetrics": 10, "sync": 1}
-"""As in the template."""
+BATCH_SIZES = {"ingest": 10, "kissmetrics": 10, "sync": 1, "facts": 10}
+"""As in the template; of facts as many as one receive brings."""
 _STREAM_BATCH = 100
 _VISIBILITY = timedelta(seconds=2_700)
 """After which the queue gives out a task again whose sandbox died."""
@@ -88,7 +89,7 @@ class Pipeline:
         self.queues = tuple(urls.values())
         self.clock = clock
         self.running = ""
-        self._seen: dict[str, int] = {"fan_out": 0, "resolve": 0}
+        self._seen: dict[str, int] = {"fan_out": 0, "resolve": 0, "contact_facts": 0}
         self.crashes = 0
         self._client: Callable[[str], Any] = cache(lambda service: boto3.client(service))  # noqa: PLW0108  (its overloads)
         """Making one takes longer than a call of moto."""
@@ -142,6 +143,9 @@ class Pipeline:
             idle &= not self._pump_stream("fan_out")
             idle &= not self._pump_stream("resolve")
             idle &= not self._pump_queue("forward_kissmetrics", "kissmetrics")
+            if "write_facts" in self._handlers:
+                idle &= not self._pump_stream("contact_facts")
+                idle &= not self._pump_queue("write_facts", "facts")
             if idle:
                 return
         raise AssertionError("the pipeline does not come to rest")
@@ -170,7 +174,11 @@ class Pipeline:
         return True
 
     def _pump_stream(self, function: str) -> bool:
-        records = [record for record in self._stream() if record["eventName"] == "INSERT" and record["dynamodb"]["Keys"]["sk"]["S"].startswith("event#")]
+        if function == "contact_facts":
+            records = self._stream("contacts")
+        else:
+            log = self._stream("events")
+            records = [record for record in log if record["eventName"] == "INSERT" and record["dynamodb"]["Keys"]["sk"]["S"].startswith("event#")]
         batch = records[self._seen[function] :][:_STREAM_BATCH]
         if not batch:
             return False
@@ -193,9 +201,9 @@ class Pipeline:
         for name in self._handlers:
             self._handlers[name] = importlib.reload(self._handlers[name])
 
-    def _stream(self) -> list[dict[str, Any]]:
+    def _stream(self, table: str) -> list[dict[str, Any]]:
         client = self._client("dynamodbstreams")
-        arn = self._client("dynamodb").describe_table(TableName="events")["Table"]["LatestStreamArn"]
+        arn = self._client("dynamodb").describe_table(TableName=table)["Table"]["LatestStreamArn"]
         found: list[dict[str, Any]] = []
         for shard in client.describe_stream(StreamArn=arn)["StreamDescription"]["Shards"]:
             iterator = client.get_shard_iterator(StreamArn=arn, ShardId=shard["ShardId"], ShardIteratorType="TRIM_HORIZON")["ShardIterator"]
@@ -219,11 +227,17 @@ def _json(value: Any) -> Any:
 
 @contextmanager
 def pipeline(
-    monkeypatch: pytest.MonkeyPatch, vendor: Any, *, account: Callable[[Clock], Any] | None = None, account_settings: dict[str, Any] | None = None
+    monkeypatch: pytest.MonkeyPatch,
+    vendor: Any,
+    *,
+    account: Callable[[Clock], Any] | None = None,
+    account_settings: dict[str, Any] | None = None,
+    facts: bool = False,
 ) -> Iterator[Pipeline]:
     """A stack with one source, one write key and one Kissmetrics connection. `vendor`: what stands in for the network (`ports.Vendor`).
 
     `account`: what stands in for the API of a Konnektive account, which is then connected as `con_k`, under a clock that moves only when it is told to.
+    `facts`: whether facts are written too; without, they stay in their queue.
     """
     clock = Clock()
     _forget_clients()
@@ -236,6 +250,8 @@ def pipeline(
         for name, value in variables.items():
             patch.setenv(name, value)
         urls = _stack(patch)
+        if facts:
+            boto3.client("s3").create_bucket(Bucket="facts")
         network = vendor
         if account is not None:
             patch.setattr("tributary.clock.SystemClock.now", lambda _: clock.now())
@@ -243,12 +259,12 @@ def pipeline(
             _connect_account(account_settings or {})
             network = Network(vendor, account(clock))
         patch.setattr("tributary.adapters.http.HttpVendor", lambda *_, **__: network)
-        handlers = {name: importlib.reload(importlib.import_module(f"functions.{name}.handler")) for name in FUNCTIONS}
+        handlers = {name: importlib.reload(importlib.import_module(f"functions.{name}.handler")) for name in (*FUNCTIONS, *(OF_FACTS if facts else ()))}
         yield Pipeline(handlers, urls, clock)
     _forget_clients()
 
 
-CLIENTS = (aws.dynamodb, aws.sqs, aws.ssm, aws.sns, aws.dynamodb_for_caller, aws.sqs_for_caller, aws.ssm_for_caller)
+CLIENTS = (aws.dynamodb, aws.s3, aws.sqs, aws.ssm, aws.sns, aws.dynamodb_for_caller, aws.sqs_for_caller, aws.ssm_for_caller)
 
 
 def _forget_clients() -> None:
@@ -276,10 +292,12 @@ def _stack(patch: pytest.MonkeyPatch) -> dict[str, str]:
     for table in ("events", "contacts", "config"):
         create_table(dynamodb, table)
     dynamodb.update_table(TableName="events", StreamSpecification={"StreamEnabled": True, "StreamViewType": "NEW_IMAGE"})
+    dynamodb.update_table(TableName="contacts", StreamSpecification={"StreamEnabled": True, "StreamViewType": "NEW_AND_OLD_IMAGES"})
     urls = {
         "ingest": sqs.create_queue(QueueName="ingest")["QueueUrl"],
         "kissmetrics": sqs.create_queue(QueueName="kissmetrics.fifo", Attributes={"FifoQueue": "true"})["QueueUrl"],
         "sync": sqs.create_queue(QueueName="sync.fifo", Attributes={"FifoQueue": "true"})["QueueUrl"],
+        "facts": sqs.create_queue(QueueName="facts")["QueueUrl"],
     }
     for name, value in {
         "EVENTS_TABLE": "events",
@@ -289,6 +307,8 @@ def _stack(patch: pytest.MonkeyPatch) -> dict[str, str]:
         "KISSMETRICS_QUEUE_URL": urls["kissmetrics"],
         "QUEUE_URL": urls["kissmetrics"],
         "SYNC_QUEUE_URL": urls["sync"],
+        "FACTS_QUEUE_URL": urls["facts"],
+        "FACTS_BUCKET": "facts",
         "NOTICE_TOPIC": boto3.client("sns").create_topic(Name="notices")["TopicArn"],
         "SECRETS_PREFIX": f"/{STACK}",
         "UNKNOWN_KEY": "refuse",

@@ -53,6 +53,9 @@ ENVIRONMENTS: dict[str, type] = {
     "record": environments.RecordEnv,
     "fan_out": environments.FanOutEnv,
     "resolve": environments.ResolveEnv,
+    "contact_facts": environments.ContactFactsEnv,
+    "write_facts": environments.WriteFactsEnv,
+    "reports_api": environments.ReportsEnv,
     "forward_kissmetrics": environments.ForwarderEnv,
     "control_api": environments.ControlEnv,
     "konnektive_schedule": environments.KonnektiveScheduleEnv,
@@ -182,16 +185,37 @@ def test_every_dead_letter_queue_and_every_stream_function_has_an_alarm() -> Non
         assert name in alarmed
 
 
-def test_a_stream_has_two_readers_that_take_inserts_of_events_alone_and_retry_until_the_record_is_twenty_hours_old() -> None:
+STREAMS = {"FanOutFunction": "EventsTable", "ResolveFunction": "EventsTable", "ContactFactsFunction": "ContactsTable"}
+
+
+def test_a_stream_has_two_readers_at_most_that_retry_until_the_record_is_twenty_hours_old() -> None:
     triggers = mappings("DynamoDB")
-    assert len(triggers) == 2
+    assert {name: properties["Stream"] for name, _, properties in triggers} == {name: {"Fn::GetAtt": [table, "StreamArn"]} for name, table in STREAMS.items()}
     for name, _, properties in triggers:
         assert properties["MaximumRetryAttempts"] == -1, name
         assert properties["MaximumRecordAgeInSeconds"] == 20 * 3600, name
         assert properties["BisectBatchOnFunctionError"] is True, name
         assert properties["DestinationConfig"]["OnFailure"]["Destination"] == {"Fn::GetAtt": ["StreamFailuresBucket", "Arn"]}, name
-        (only,) = properties["FilterCriteria"]["Filters"]
-        assert json.loads(only["Pattern"]) == {"eventName": ["INSERT"], "dynamodb": {"Keys": {"sk": {"S": [{"prefix": "event#"}]}}}}, name
+
+
+def test_the_readers_of_the_log_take_inserts_of_events_alone() -> None:
+    for name, _, properties in mappings("DynamoDB"):
+        if STREAMS[name] == "EventsTable":
+            (only,) = properties["FilterCriteria"]["Filters"]
+            assert json.loads(only["Pattern"]) == {"eventName": ["INSERT"], "dynamodb": {"Keys": {"sk": {"S": [{"prefix": "event#"}]}}}}, name
+
+
+def test_the_reader_of_contacts_is_brought_what_a_row_was_and_what_it_is_also_where_it_was_removed() -> None:
+    assert RESOURCES["ContactsTable"]["Properties"]["StreamSpecification"] == {"StreamViewType": "NEW_AND_OLD_IMAGES"}
+    (properties,) = [properties for name, _, properties in mappings("DynamoDB") if STREAMS[name] == "ContactsTable"]
+    assert "FilterCriteria" not in properties
+
+
+def test_facts_are_written_in_large_batches_within_half_a_minute() -> None:
+    (properties,) = [properties for name, _, properties in mappings("SQS") if name == "WriteFactsFunction"]
+    assert 20 <= properties["MaximumBatchingWindowInSeconds"] <= 30
+    assert properties["BatchSize"] == 10_000
+    assert properties["ScalingConfig"] == {"MaximumConcurrency": 2}
 
 
 @pytest.mark.parametrize("outcome", [Outcome.HALTED, Outcome.PARKED])
@@ -243,20 +267,19 @@ def test_a_function_polls_its_own_queue_alone() -> None:
         assert {use for use in granted(function, "sqs") if use[0] in polling} == {(action, queue) for action in polling if queue}, name
 
 
-def test_a_function_reads_the_logs_stream_and_writes_to_the_bucket_of_failures_only_if_it_is_a_reader() -> None:
-    readers = {name for name, _, _ in mappings("DynamoDB")}
-    stream, streams = json.dumps({"Fn::GetAtt": ["EventsTable", "StreamArn"]}), json.dumps({"Fn::Sub": "${EventsTable.Arn}/stream/*"})
-    reading = {
-        ("dynamodb:DescribeStream", stream),
-        ("dynamodb:GetRecords", stream),
-        ("dynamodb:GetShardIterator", stream),
-        ("dynamodb:ListStreams", streams),
+def test_a_function_reads_a_stream_and_writes_to_the_bucket_of_failures_only_if_it_is_a_reader() -> None:
+    actions = {"dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator"}
+    failures = {
         ("s3:PutObject", json.dumps({"Fn::Sub": "${StreamFailuresBucket.Arn}/*"})),
         ("s3:ListBucket", json.dumps({"Fn::GetAtt": ["StreamFailuresBucket", "Arn"]})),
     }
-    actions = {action for action, _ in reading}
     for name, function in FUNCTIONS.items():
-        assert {use for use in granted(function, "dynamodb", "s3") if use[0] in actions} == (reading if name in readers else set()), name
+        wanted: set[tuple[str, str]] = set()
+        if table := STREAMS.get(name):
+            stream, streams = json.dumps({"Fn::GetAtt": [table, "StreamArn"]}), json.dumps({"Fn::Sub": f"${{{table}.Arn}}/stream/*"})
+            wanted = {(action, stream) for action in actions} | {("dynamodb:ListStreams", streams)} | failures
+        given = {use for use in granted(function, "dynamodb", "s3") if use[0] in actions | {"dynamodb:ListStreams"} or "StreamFailuresBucket" in use[1]}
+        assert given == wanted, name
 
 
 def test_intake_may_do_no_more_than_send_and_look_up_a_key() -> None:
@@ -327,16 +350,16 @@ def test_a_stream_batch_that_is_given_up_raises_an_alarm() -> None:
         for name, resource in translated().items()
         if resource["Type"] == "AWS::Lambda::EventSourceMapping" and "StartingPosition" in resource["Properties"]
     ]
-    assert len(sources) == 2
+    assert len(sources) == len(STREAMS)
     for name in sources:
         assert translated()[name]["Properties"]["MetricsConfig"] == {"Metrics": ["EventCount"]}, "the metric is not there unless it is asked for"
     seen = watched("AWS/Lambda", "OnFailureDestinationDeliveredEventCount")
-    assert seen == [[("EventSourceMappingUUID", {"Ref": name})] for name in sources]
+    assert sorted(seen, key=str) == sorted([[("EventSourceMappingUUID", {"Ref": name})] for name in sources], key=str)
 
 
 def test_a_queue_that_is_never_to_wait_raises_an_alarm_when_it_does() -> None:
     assert watched("AWS/SQS", "ApproximateAgeOfOldestMessage") == [
-        [("QueueName", {"Fn::GetAtt": [queue, "QueueName"]})] for queue in ("IngestQueue", "SyncQueue")
+        [("QueueName", {"Fn::GetAtt": [queue, "QueueName"]})] for queue in ("IngestQueue", "SyncQueue", "FactsQueue")
     ]
 
 

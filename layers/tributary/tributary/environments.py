@@ -57,6 +57,22 @@ class ResolveEnv(_Environment):
     contacts_table: str
     config_table: str
     secrets_prefix: str
+    facts_queue_url: str
+
+
+@dataclass(frozen=True)
+class ContactFactsEnv(_Environment):
+    events_table: str
+    config_table: str
+    secrets_prefix: str
+    facts_queue_url: str
+
+
+@dataclass(frozen=True)
+class WriteFactsEnv(_Environment):
+    events_table: str
+    config_table: str
+    facts_bucket: str
 
 
 @dataclass(frozen=True)
@@ -73,6 +89,19 @@ class ControlEnv(_Environment):
     config_table: str
     secrets_prefix: str
     sync_queue_url: str
+    facts_queue_url: str
+    facts_bucket: str
+
+
+@dataclass(frozen=True)
+class ReportsEnv(_Environment):
+    config_table: str
+    contacts_table: str
+    facts_bucket: str
+    memory_mb: str
+    """The function's memory."""
+    storage_mb: str
+    """The size of its temporary folder."""
 
 
 @dataclass(frozen=True)

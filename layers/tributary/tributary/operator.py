@@ -25,6 +25,7 @@ from msgspec import UNSET, UnsetType
 
 from tributary import access
 from tributary.conditions import MAX_DEPTH, Condition, depth
+from tributary.contacts.traits import KNOWN_TRAITS
 from tributary.currencies import is_currency
 from tributary.drafts import AccountChange, ConnectionChange, KeyRotation, NewConnection, NewKey, NewSource, SourceChange
 from tributary.errors import CredentialMissing, SettingsInvalid
@@ -241,13 +242,16 @@ class Operator:
         """Change what the draft names. `version`: the one the caller has seen, if it matters to them."""
         current = _of_version(self.account(), version)
         if change.time_zone is not UNSET:
-            _check_time_zone(change.time_zone)
+            check_time_zone(change.time_zone)
         if change.reporting_currency is not UNSET and not is_currency(change.reporting_currency):
             raise Invalid("not an ISO 4217 currency code such as USD", field="reporting_currency")
         if change.alert_email is not UNSET and change.alert_email and not is_email(change.alert_email):
             raise Invalid("not an email address", field="alert_email")
         if change.report_defaults is not UNSET:
             _check_size(change.report_defaults, "report_defaults")
+            _check_report_defaults(change.report_defaults)
+        if change.report_fields is not UNSET and (known := sorted(KNOWN_TRAITS & set(change.report_fields))):
+            raise Invalid(f"not custom fields: {', '.join(known)}", field="report_fields")
         account = msgspec.structs.replace(current.value, **_named(change))
         return self._put("account", "settings", current, account)
 
@@ -549,12 +553,12 @@ def known_kinds(*, try_konnektive: Callable[[Mapping[str, Any]], None] | None = 
     }
 
 
-def check_label(label: str | UnsetType) -> None:
+def check_label(label: str | UnsetType, field: str = "label") -> None:
     """Raise `Invalid` for one that nobody could read in a table."""
     if label is UNSET:
         return
     if not label.strip() or any(unicodedata.category(character) in _UNPRINTED for character in label):
-        raise Invalid("a label has something to read in it, and no control characters", field="label")
+        raise Invalid(f"a {field} has something to read in it, and no control characters", field=field)
 
 
 def _named(change: msgspec.Struct) -> dict[str, Any]:
@@ -569,11 +573,19 @@ def _of_version(current: Versioned[T], version: int | None) -> Versioned[T]:
     return current
 
 
-def _check_time_zone(name: str) -> None:
+def check_time_zone(name: str, field: str = "time_zone") -> None:
+    """Raise `Invalid` for one that the database of time zones does not have."""
     try:
         ZoneInfo(name)
     except (ValueError, OSError, LookupError) as error:  # a malformed name, a folder of the database, no such zone
-        raise Invalid("not an IANA time zone such as America/New_York", field="time_zone") from error
+        raise Invalid("not an IANA time zone such as America/New_York", field=field) from error
+
+
+def _check_report_defaults(defaults: Mapping[str, Any]) -> None:
+    from tributary.reports.asking import check_defaults  # noqa: PLC0415  (nothing else here knows of reports)
+
+    for wrong in check_defaults(defaults):
+        raise Invalid(f"{wrong.message[:1].lower()}{wrong.message[1:].rstrip('.')}", field=f"report_defaults.{wrong.field}")
 
 
 def _check_move(setting: str, before: Mapping[str, Any], after: Mapping[str, Any], *, kept: Sequence[str]) -> None:

@@ -28,7 +28,9 @@ class Account(_Row, frozen=True, kw_only=True):
     alert_email: str = ""
     """Kept for the alerts that are yet to come; the alarms of the stack go to its parameter `AlarmEmail`."""
     report_defaults: dict[str, Any] = {}
-    """Kept, as the reporting currency is, for the reports that are yet to come."""
+    """Parameters of reports, by their names, that count where a question leaves them out: `{"model": "linear"}`."""
+    report_fields: list[str] = []
+    """The custom fields of contacts that reports may group by: no others come into FACTS."""
 
 
 class Source(_Row, frozen=True, kw_only=True):

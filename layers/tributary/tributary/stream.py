@@ -1,4 +1,4 @@
-"""Reading the log's stream, written once for all its readers.
+"""Reading a table's stream, written once for all its readers.
 
 A batch that fails comes again, whole, and holds up its shard. So what can never succeed is set aside, with its reason, and blocks nobody; everything else comes
 again until it does.
@@ -9,55 +9,77 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final, Generic, TypeVar
 
-from tributary.errors import TributaryError, Unexpected, place_of
+from tributary.errors import ParkError, TributaryError, Unexpected, place_of
 from tributary.events import Event
 from tributary.log_codec import events_of_stream, key_of, pack
 from tributary.ports import PoisonRecords
 
+T = TypeVar("T")
+
 
 @dataclass(frozen=True)
-class StreamReader:
-    """`name`: the function's. `take`: its work on a batch, safe to repeat; counts by what became of the events."""
+class Form(Generic[T]):
+    """What a table's stream holds."""
+
+    read: Callable[[Sequence[Mapping[str, Any]]], tuple[list[T], list[str]]]
+    """What the records say, and the keys of those that say nothing that can be read."""
+    key: Callable[[T], str]
+    body: Callable[[T], bytes]
+    """What is kept of one that is set aside; nothing where its row stays."""
+
+
+LOG: Final = Form[Event](events_of_stream, lambda event: "|".join(key_of(event)), pack)
+
+
+@dataclass(frozen=True)
+class StreamReader(Generic[T]):
+    """`name`: the function's. `take`: its work on a batch, safe to repeat; counts by what became of the items."""
 
     name: str
-    take: Callable[[Sequence[Event]], Counter[str]]
+    take: Callable[[Sequence[T]], Counter[str]]
     poison: PoisonRecords
+    form: Form[T]
 
     def read(self, records: Sequence[Mapping[str, Any]]) -> Counter[str]:
         """`records`: as Lambda brings them. Counts as `take` does, and `records` and `set_aside`, which an alarm watches. Raises `RetryError`: the batch comes
         again."""
-        events, unreadable = events_of_stream(records)
+        items, unreadable = self.form.read(records)
         for key in unreadable:
             self.poison.park(self.name, key, "unreadable_message")
         counts = Counter(records=len(records), set_aside=len(unreadable))
-        counts.update(self._take(events))
+        counts.update(self._take(items))
         return counts
 
-    def _take(self, events: Sequence[Event]) -> Counter[str]:
+    def _take(self, items: Sequence[T]) -> Counter[str]:
         try:
-            return self.take(events)
+            return self.take(items)
+        except ParkError:
+            return self._one_by_one(items)
         except TributaryError:
             raise
         except Exception:
-            return self._one_by_one(events)
+            return self._one_by_one(items)
 
-    def _one_by_one(self, events: Sequence[Event]) -> Counter[str]:
-        """Some event meets a fault of ours. Each by itself: the one that still does is set aside, and the rest goes on. Where none of several gets through, the
-        fault is not theirs: they wait for the next deploy."""
+    def _one_by_one(self, items: Sequence[T]) -> Counter[str]:
+        """Some item meets a fault of ours, or can never be taken. Each by itself: the one that still is not is set aside, and the rest goes on. Where none of
+        several gets through for a fault, the fault is not theirs: they wait for the next deploy."""
         counts: Counter[str] = Counter()
-        faulty: list[tuple[Event, str]] = []
-        for event in events:
+        faulty: list[tuple[T, str]] = []
+        refused: list[tuple[T, str]] = []
+        for item in items:
             try:
-                counts.update(self.take([event]))
+                counts.update(self.take([item]))
+            except ParkError as error:
+                refused.append((item, error.code))
             except TributaryError:
                 raise
             except Exception as error:
-                faulty.append((event, place_of(error)))
-        if len(faulty) == len(events) > 1:
-            raise Unexpected(f"every event of a batch: {faulty[0][1]}")
-        for event, fault in faulty:
-            self.poison.park(self.name, "|".join(key_of(event)), f"unexpected: {fault}", pack(event))
-        counts["set_aside"] = len(faulty)
+                faulty.append((item, f"unexpected: {place_of(error)}"))
+        if len(faulty) == len(items) > 1:
+            raise Unexpected(f"every item of a batch: {faulty[0][1]}")
+        for item, reason in (*refused, *faulty):
+            self.poison.park(self.name, self.form.key(item), reason, self.form.body(item))
+        counts["set_aside"] = len(refused) + len(faulty)
         return counts

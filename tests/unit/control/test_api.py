@@ -120,7 +120,15 @@ def test_a_connection_is_made_changed_and_removed_and_its_credential_never_shown
 def test_an_account_is_read_and_changed() -> None:
     bench = ControlBench()
     fresh = bench.call("GET", "/api/account")
-    assert fresh.body == {"name": "", "time_zone": "UTC", "reporting_currency": "USD", "alert_email": "", "report_defaults": {}, "version": 0}
+    assert fresh.body == {
+        "name": "",
+        "time_zone": "UTC",
+        "reporting_currency": "USD",
+        "alert_email": "",
+        "report_defaults": {},
+        "report_fields": [],
+        "version": 0,
+    }
     changed = bench.call("PATCH", "/api/account", {"name": "Ferry Shop", "time_zone": "Europe/Oslo", "report_defaults": {"model": "last_touch"}})
     assert changed.body == {**fresh.body, "name": "Ferry Shop", "time_zone": "Europe/Oslo", "report_defaults": {"model": "last_touch"}, "version": 1}
     assert bench.call("GET", "/api/account").body == changed.body

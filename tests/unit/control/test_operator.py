@@ -223,6 +223,8 @@ def test_an_account_is_changed_in_what_is_named() -> None:
         (AccountChange(reporting_currency="XYZ"), "reporting_currency"),
         (AccountChange(alert_email="nobody"), "alert_email"),
         (AccountChange(report_defaults={"x": "y" * 20_000}), "report_defaults"),
+        (AccountChange(report_defaults={"model": "linear", "lookback": "long"}), "report_defaults.lookback"),
+        (AccountChange(report_fields=["plan", "email"]), "report_fields"),
     ],
 )
 def test_an_account_setting_that_makes_no_sense_is_refused_by_name(change: AccountChange, field: str) -> None:

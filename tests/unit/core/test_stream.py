@@ -11,10 +11,10 @@ import pytest
 
 from tests.kit.builders import track
 from tests.kit.stores import MemoryPoison
-from tributary.errors import StoreUnavailable, Unexpected
+from tributary.errors import StoreUnavailable, Unexpected, UnreadableMessage
 from tributary.events import Event
 from tributary.log_codec import key_of, pack, unpack
-from tributary.stream import StreamReader
+from tributary.stream import LOG, StreamReader
 
 
 class Work:
@@ -39,7 +39,7 @@ def record_of(event: Event, packed: bytes | None = None) -> dict[str, Any]:
 
 
 def read(work: Work, poison: MemoryPoison, *records: dict[str, Any]) -> Counter[str]:
-    return StreamReader("fan_out", work, poison).read(records)
+    return StreamReader("fan_out", work, poison, LOG).read(records)
 
 
 def test_a_batch_is_taken_at_once() -> None:
@@ -82,3 +82,10 @@ def test_a_store_that_fails_gives_the_whole_batch_back() -> None:
     with pytest.raises(StoreUnavailable):
         read(Work({"a"}, StoreUnavailable), poison, record_of(track(message_id="a")), record_of(track(message_id="b")))
     assert poison.rows == {}
+
+
+def test_what_can_never_be_taken_is_set_aside_by_its_code_and_the_rest_goes_on() -> None:
+    work, poison = Work({"bad"}, UnreadableMessage), MemoryPoison()
+    counts = read(work, poison, record_of(track(message_id="good")), record_of(track(message_id="bad")))
+    assert (work.taken, counts["set_aside"]) == (["good"], 1)
+    assert [row.code for row in poison.rows.values()] == ["unreadable_message"]

@@ -10,6 +10,7 @@ from botocore.config import Config
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_s3 import S3Client
     from mypy_boto3_sns import SNSClient
     from mypy_boto3_sqs import SQSClient
     from mypy_boto3_ssm import SSMClient
@@ -47,6 +48,11 @@ def sns() -> SNSClient:
 
 
 @cache
+def s3() -> S3Client:
+    return boto3.client("s3", config=CLIENT_CONFIG)
+
+
+@cache
 def dynamodb_for_caller() -> DynamoDBClient:
     return boto3.client("dynamodb", config=CALLER_CONFIG)
 
@@ -54,6 +60,11 @@ def dynamodb_for_caller() -> DynamoDBClient:
 @cache
 def ssm_for_caller() -> SSMClient:
     return boto3.client("ssm", config=CALLER_CONFIG)
+
+
+@cache
+def s3_for_caller() -> S3Client:
+    return boto3.client("s3", config=CALLER_CONFIG)
 
 
 @cache

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import msgspec
 
 from tributary.adapters import dynamo
+from tributary.errors import StoreUnavailable
 from tributary.identity.weak import KONNEKTIVE
-from tributary.settings import Connection, Key, Source, UnreadableConnection
+from tributary.settings import Account, Connection, Key, Source, UnreadableConnection
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -25,6 +26,7 @@ CACHE_SECONDS: Final = 30
 
 _keys: Final = msgspec.json.Decoder(Key)
 _connections: Final = msgspec.json.Decoder(Connection)
+_accounts: Final = msgspec.json.Decoder(Account)
 _sources: Final = msgspec.json.Decoder(Source)
 
 
@@ -69,6 +71,32 @@ class DynamoConnections:
             asked_at = self._monotonic()
             rows = dynamo.query(self._client(), self._table, "connection", store=_STORE, ConsistentRead=True)
             self._kept = (asked_at, tuple(_connection(row) for row in rows))
+        return self._kept[1]
+
+
+class DynamoAccount:
+    """The account's settings on CONFIG: one GetItem, kept 30 s; defaults until somebody sets them. Settings that only a newer release can read are refused with
+    `StoreUnavailable`: without them something might be told that is not to be."""
+
+    def __init__(
+        self, client: Callable[[], DynamoDBClient], table: str, monotonic: Callable[[], float] = time.monotonic, *, seconds: float = CACHE_SECONDS
+    ) -> None:
+        self._client = client
+        self._table = table
+        self._monotonic = monotonic
+        self._seconds = seconds
+        self._kept: tuple[float, Account] | None = None
+
+    def get(self) -> Account:
+        if self._kept is None or self._monotonic() - self._kept[0] >= self._seconds:
+            asked_at = self._monotonic()
+            key = dynamo.key("account", "settings")
+            item = dynamo.ask(lambda: self._client().get_item(TableName=self._table, Key=key, ConsistentRead=True), _STORE).get("Item")
+            try:
+                account = Account() if item is None else _accounts.decode(item["data"]["S"])
+            except (msgspec.MsgspecError, KeyError, RecursionError) as error:
+                raise StoreUnavailable(f"the account's settings cannot be read: {type(error).__name__}") from error
+            self._kept = (asked_at, account)
         return self._kept[1]
 
 

@@ -18,6 +18,7 @@ Item = dict[str, Any]
 _Answer = TypeVar("_Answer")
 
 _KEYS: Final = 100
+_A_WRITE: Final = 25
 _ROUNDS: Final = 6
 """BatchGetItem gives back what it was too busy for, or what would pass 16 MB."""
 _FIRST_WAIT: Final = 0.05
@@ -73,6 +74,21 @@ def batch_get(
             yield from answer["Responses"].get(table, [])
             request = answer.get("UnprocessedKeys")
             if not request:
+                break
+        else:
+            raise StoreUnavailable(f"{store} is busy")
+
+
+def put_all(client: DynamoDBClient, table: str, items: Sequence[Item], *, store: str, sleep: Callable[[float], None] = time.sleep) -> None:
+    """Blind puts, twenty-five a call, until all are taken."""
+    for start in range(0, len(items), _A_WRITE):
+        left: Any = {table: [{"PutRequest": {"Item": item}} for item in items[start : start + _A_WRITE]]}
+        for attempt in range(_ROUNDS):
+            if attempt:
+                sleep(_FIRST_WAIT * 2**attempt)
+            request = left
+            left = ask(lambda: client.batch_write_item(RequestItems=request), store).get("UnprocessedItems")  # noqa: B023  # called at once
+            if not left:
                 break
         else:
             raise StoreUnavailable(f"{store} is busy")

@@ -11,7 +11,7 @@ import msgspec
 from botocore.exceptions import BotoCoreError, ClientError
 
 from tributary.adapters import dynamo
-from tributary.errors import StoreUnavailable, WriteConflict
+from tributary.errors import WriteConflict
 from tributary.sources.konnektive.catalogue import CatalogueEntry
 from tributary.sources.konnektive.records import Kind, Place, RecordState
 from tributary.sync.state import History, Lease, Live, Status
@@ -20,9 +20,6 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
 _STORE: Final = "the table of syncs"
-_A_WRITE: Final = 25
-_ROUNDS: Final = 6
-_FIRST_WAIT: Final = 0.05
 _REFUSED: Final = "ConditionalCheckFailedException"
 
 Row = TypeVar("Row", Live, History, Status)
@@ -125,7 +122,7 @@ class DynamoRecordStates:
 
     def put(self, connection: str, states: Mapping[Place, RecordState]) -> None:
         items = [_row(_record_partition(connection, place.kind, place.day), place.id, state) for place, state in states.items()]
-        _write_all(self._client(), self._table, items, self._sleep)
+        dynamo.put_all(self._client(), self._table, items, store=_STORE, sleep=self._sleep)
 
     def of_day(self, connection: str, kind: Kind, day: str) -> Iterator[tuple[str, RecordState]]:
         for item in dynamo.query(self._client(), self._table, _record_partition(connection, kind, day), store=_STORE):
@@ -142,7 +139,8 @@ class DynamoCatalogue:
 
     def put(self, connection: str, entries: Sequence[CatalogueEntry]) -> None:
         rows = {f"{entry.kind}#{entry.id}": entry for entry in entries}
-        _write_all(self._client(), self._table, [_row(f"catalogue#{connection}", sort, entry) for sort, entry in rows.items()], self._sleep)
+        items = [_row(f"catalogue#{connection}", sort, entry) for sort, entry in rows.items()]
+        dynamo.put_all(self._client(), self._table, items, store=_STORE, sleep=self._sleep)
 
     def of(self, connection: str) -> Iterator[CatalogueEntry]:
         for item in dynamo.query(self._client(), self._table, f"catalogue#{connection}", store=_STORE):
@@ -151,21 +149,6 @@ class DynamoCatalogue:
 
 def _row(partition: str, sort: str, row: msgspec.Struct) -> dict[str, Any]:
     return {**dynamo.key(partition, sort), "data": {"S": msgspec.json.encode(row).decode()}}
-
-
-def _write_all(client: DynamoDBClient, table: str, items: Sequence[dict[str, Any]], sleep: Callable[[float], None]) -> None:
-    """Blind puts, twenty-five a call, until all are taken."""
-    for start in range(0, len(items), _A_WRITE):
-        left: Any = {table: [{"PutRequest": {"Item": item}} for item in items[start : start + _A_WRITE]]}
-        for attempt in range(_ROUNDS):
-            if attempt:
-                sleep(_FIRST_WAIT * 2**attempt)
-            request = left
-            left = dynamo.ask(lambda: client.batch_write_item(RequestItems=request), _STORE).get("UnprocessedItems")  # noqa: B023  # called at once
-            if not left:
-                break
-        else:
-            raise StoreUnavailable(f"{_STORE} is busy")
 
 
 def _partition(connection: str) -> str:

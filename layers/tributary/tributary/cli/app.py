@@ -23,6 +23,8 @@ from tributary.cli.target import DEFAULT_STACK, LOCAL_STACK_FILE, TargetMissing
 
 if TYPE_CHECKING:
     from tributary.cli.target import Target
+    from tributary.entered.batches import Batches
+    from tributary.entered.entering import Entering, Outcome
     from tributary.operator import Initialised, Operator
     from tributary.recent import RecentEvents
     from tributary.settings import Connection
@@ -39,11 +41,17 @@ sources_app = typer.Typer(help="Where events come from.", no_args_is_help=True, 
 connections_app = typer.Typer(help="Accounts that events are forwarded to, or read from.", no_args_is_help=True, rich_markup_mode=None)
 sync_app = typer.Typer(help="Accounts that are asked for what they know.", rich_markup_mode=None)
 contacts_app = typer.Typer(help="People.", no_args_is_help=True, rich_markup_mode=None)
+ad_spend_app = typer.Typer(help="What advertisements cost, in batches that can be taken back.", no_args_is_help=True, rich_markup_mode=None)
+rates_app = typer.Typer(help="What currencies were worth in one another, in batches too.", no_args_is_help=True, rich_markup_mode=None)
+fixed_costs_app = typer.Typer(help="Costs that no advertisement has.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(keys_app, name="keys")
 app.add_typer(sources_app, name="sources")
 app.add_typer(connections_app, name="connections")
 app.add_typer(contacts_app, name="contacts")
 app.add_typer(sync_app, name="sync")
+app.add_typer(ad_spend_app, name="ad-spend")
+app.add_typer(rates_app, name="rates")
+app.add_typer(fixed_costs_app, name="fixed-costs")
 
 
 class Failed(Exception):
@@ -470,6 +478,222 @@ def _steer(context: typer.Context, connection: str, verb: str, run: Callable[[Sy
         raise Failed(f'"{connection}" is not read from: it is a destination.') from error
     except WriteConflict as error:
         raise Failed(f"The sync got on at the same moment; {verb} it again.") from error
+
+
+# ---------------------------------------------------------------- what people enter for reports
+
+
+_File = Annotated[Path, typer.Argument(help="CSV as ad platforms export it, or JSON.")]
+_BatchId = Annotated[str, typer.Argument(help="Its id.")]
+_BatchLabel = Annotated[str | None, typer.Option(help="How the batch is told from others; the file's name without it.")]
+_AllOrNothing = Annotated[bool, typer.Option("--all-or-nothing", help="Take nothing if one row cannot be taken.")]
+
+
+@ad_spend_app.command("import")
+def ad_spend_import(
+    context: typer.Context,
+    *,
+    file: _File,
+    platform: Annotated[str | None, typer.Option(help="Of rows that do not name theirs, as facebook.")] = None,
+    account: Annotated[str | None, typer.Option(help="The ad account of rows that do not name theirs.")] = None,
+    currency: Annotated[str | None, typer.Option(help="Of rows that do not name theirs; the reporting currency without it.")] = None,
+    time_zone: Annotated[str | None, typer.Option(help="The ad account's IANA time zone.")] = None,
+    label: _BatchLabel = None,
+    all_or_nothing: _AllOrNothing = False,
+) -> None:
+    """Enter what advertisements cost. A row of the same advertisement and day replaces an earlier one."""
+    from tributary.currencies import is_currency  # noqa: PLC0415
+    from tributary.entered.entering import Said  # noqa: PLC0415
+    from tributary.operator import check_time_zone  # noqa: PLC0415
+
+    if currency is not None and not is_currency(currency.upper()):
+        raise Failed("--currency takes an ISO 4217 code such as USD.")
+    if time_zone is not None:
+        check_time_zone(time_zone, "--time-zone")
+    said = Said(
+        label=_batch_label(label, file),
+        platform=platform,
+        account_id=account,
+        currency=None if currency is None else currency.upper(),
+        time_zone=time_zone,
+        whole=all_or_nothing,
+    )
+    _import(context, file, lambda entering, rows: entering.ad_spend(rows, said))
+
+
+@ad_spend_app.command("batches")
+def ad_spend_batches(context: typer.Context) -> None:
+    """List what was entered, the newest first."""
+    _list_batches(_entering(context).spend)
+
+
+@ad_spend_app.command("errors")
+def ad_spend_errors(context: typer.Context, batch: _BatchId) -> None:
+    """Show why rows of a batch were not taken: the first hundred."""
+    _show_errors(_entering(context).spend, batch)
+
+
+@ad_spend_app.command("delete")
+def ad_spend_delete(context: typer.Context, batch: _BatchId) -> None:
+    """Take a batch back: what its rows had replaced shows again."""
+    _entering(context).spend.delete(batch)
+    _say(f"{batch} is taken back.")
+
+
+@rates_app.command("import")
+def rates_import(
+    context: typer.Context,
+    *,
+    file: _File,
+    source: Annotated[str | None, typer.Option(help="Who says so, of rows that do not name it.")] = None,
+    label: _BatchLabel = None,
+    all_or_nothing: _AllOrNothing = False,
+) -> None:
+    """Enter what currencies were worth in one another. A row of the same day and currencies replaces an earlier one."""
+    from tributary.entered.entering import Said  # noqa: PLC0415
+
+    said = Said(label=_batch_label(label, file), source=source, whole=all_or_nothing)
+    _import(context, file, lambda entering, rows: entering.rates_of(rows, said))
+
+
+@rates_app.command("batches")
+def rates_batches(context: typer.Context) -> None:
+    """List what was entered, the newest first."""
+    _list_batches(_entering(context).rates)
+
+
+@rates_app.command("errors")
+def rates_errors(context: typer.Context, batch: _BatchId) -> None:
+    """Show why rows of a batch were not taken: the first hundred."""
+    _show_errors(_entering(context).rates, batch)
+
+
+@rates_app.command("delete")
+def rates_delete(context: typer.Context, batch: _BatchId) -> None:
+    """Take a batch back: what its rows had replaced shows again."""
+    _entering(context).rates.delete(batch)
+    _say(f"{batch} is taken back.")
+
+
+@fixed_costs_app.command("list")
+def fixed_costs_list(context: typer.Context) -> None:
+    """List fixed costs."""
+    from tributary.cli import entering, show  # noqa: PLC0415
+
+    found = _entering(context).fixed_costs.all()
+    if not found:
+        _say("There are no fixed costs.")
+        return
+    show.console().print(entering.costs(found))
+
+
+@fixed_costs_app.command("set")
+def fixed_costs_set(
+    context: typer.Context,
+    *,
+    id: Annotated[str, typer.Argument(help="Small letters, digits, _ and -, as office-rent.")],
+    amount: Annotated[str, typer.Argument(help="Of each day, as 50.00.")],
+    first: Annotated[datetime, typer.Argument(formats=["%Y-%m-%d"], help="The first day.")],
+    last: Annotated[datetime | None, typer.Option("--last", formats=["%Y-%m-%d"], help="The last day; until further notice without it.")] = None,
+    once: Annotated[bool, typer.Option("--once", help="On the first day alone.")] = False,
+    name: Annotated[str | None, typer.Option(help="How people call it; the id without it.")] = None,
+    currency: Annotated[str | None, typer.Option(help="ISO 4217; the reporting currency without it.")] = None,
+    platform: Annotated[str | None, typer.Option(help="Where reports show it.")] = None,
+    source: Annotated[str | None, typer.Option()] = None,
+    medium: Annotated[str | None, typer.Option()] = None,
+    campaign: Annotated[str | None, typer.Option()] = None,
+) -> None:
+    """Make a fixed cost, or replace it whole."""
+    import msgspec  # noqa: PLC0415
+
+    from tributary.cli import entering, show  # noqa: PLC0415
+    from tributary.control.problems import of_validation  # noqa: PLC0415
+    from tributary.currencies import is_currency  # noqa: PLC0415
+    from tributary.entered.fixed_costs import FixedCostDraft  # noqa: PLC0415
+
+    entered = _entering(context)
+    chosen = entered.reporting_currency() if currency is None else currency.upper()
+    if not is_currency(chosen):
+        raise Failed("--currency takes an ISO 4217 code such as USD.")
+    said = {
+        "name": name or id,
+        "frequency": "once" if once else "daily",
+        "amount": entering.amount_of(amount, chosen),
+        "currency": chosen,
+        "first": first.date(),
+        "last": None if last is None else last.date(),
+        "platform": platform,
+        "source": source,
+        "medium": medium,
+        "campaign": campaign,
+    }
+    try:
+        draft = msgspec.convert(said, FixedCostDraft)
+    except msgspec.ValidationError as error:
+        problem = of_validation(error, "field", FixedCostDraft)
+        raise Failed(f"{problem.field}: {problem.detail}") from error
+    show.console().print(entering.costs([entered.fixed_costs.put(id, draft, reporting_currency=chosen)]))
+
+
+@fixed_costs_app.command("delete")
+def fixed_costs_delete(context: typer.Context, id: Annotated[str, typer.Argument(help="Its id.")]) -> None:
+    """Remove a fixed cost, for the past too. One that has ended gets its last day instead (set --last)."""
+    _entering(context).fixed_costs.delete(id)
+    _say(f"{id} is removed.")
+
+
+def _entering(context: typer.Context) -> Entering:
+    from tributary.cli.entering import entering_to  # noqa: PLC0415
+
+    return entering_to(_chosen(context).target())
+
+
+def _import(context: typer.Context, file: Path, enter: Callable[[Entering, Sequence[Any] | bytes], Outcome]) -> None:
+    from tributary.cli import entering  # noqa: PLC0415
+    from tributary.entered.csv_files import FileUnreadable  # noqa: PLC0415
+    from tributary.entered.entering import MAX_ROWS, NoUsableRows, TooManyRows  # noqa: PLC0415
+
+    try:
+        outcome = enter(_entering(context), entering.rows_of(file))
+    except FileUnreadable as error:
+        raise Failed(str(error)) from error
+    except TooManyRows as error:
+        raise Failed(f"{file} has more than {MAX_ROWS} rows: split it.") from error
+    except NoUsableRows as error:
+        for line in entering.refused(error.errors):
+            _note(line)
+        raise Failed("Nothing was taken.") from error
+    for line in entering.told(outcome):
+        _note(line)
+    _say(outcome.batch.id)
+
+
+def _list_batches(batches: Batches[Any]) -> None:
+    from tributary.cli import entering, show  # noqa: PLC0415
+
+    found = batches.all()
+    if not found:
+        _say("Nothing was entered.")
+        return
+    show.console().print(entering.batches(found, batches.waiting()))
+
+
+def _show_errors(batches: Batches[Any], id: str) -> None:
+    from tributary.cli import entering  # noqa: PLC0415
+
+    batch = batches.one(id)
+    lines = list(entering.refused(batches.errors(batch), batch.refused))
+    for line in lines or ["Every row was taken."]:
+        _say(line)
+
+
+def _batch_label(label: str | None, file: Path) -> str:
+    from tributary.drafts import MAX_LABEL  # noqa: PLC0415
+    from tributary.operator import check_label  # noqa: PLC0415
+
+    chosen = (file.name if label is None else label)[:MAX_LABEL]
+    check_label(chosen)
+    return chosen
 
 
 # ---------------------------------------------------------------- inside

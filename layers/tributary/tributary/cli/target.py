@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import boto3
     from botocore.config import Config
     from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_s3 import S3Client
     from mypy_boto3_sqs import SQSClient
     from mypy_boto3_ssm import SSMClient
 
@@ -26,7 +27,7 @@ LOCAL_CREDENTIALS: Final = ("test", "test")
 """The emulator takes any; real ones are never sent to it."""
 DEFAULT_STACK: Final = "tributary"
 
-_OUTPUTS: Final = ("ConfigTable", "EventsTable", "ContactsTable", "SyncQueueUrl")
+_OUTPUTS: Final = ("ConfigTable", "EventsTable", "ContactsTable", "SyncQueueUrl", "FactsQueueUrl", "FactsBucket")
 
 
 class TargetMissing(Exception):
@@ -44,6 +45,8 @@ class Target:
     events_table: str
     contacts_table: str
     sync_queue_url: str
+    facts_queue_url: str
+    facts_bucket: str
     api_url: str
 
     @property
@@ -54,6 +57,10 @@ class Target:
     @cached_property
     def dynamodb(self) -> DynamoDBClient:
         return self.session.client("dynamodb", endpoint_url=self.endpoint_url, config=_config(self.endpoint_url))
+
+    @cached_property
+    def s3(self) -> S3Client:
+        return self.session.client("s3", endpoint_url=self.endpoint_url, config=_config(self.endpoint_url))
 
     @cached_property
     def sqs(self) -> SQSClient:
@@ -97,6 +104,8 @@ def of_stack(
         events_table=outputs["EventsTable"],
         contacts_table=outputs["ContactsTable"],
         sync_queue_url=outputs["SyncQueueUrl"],
+        facts_queue_url=outputs["FactsQueueUrl"],
+        facts_bucket=outputs["FactsBucket"],
         api_url=outputs.get("ApiUrl", ""),
     )
 

@@ -46,6 +46,8 @@ class Outcome:
 
     contacts: dict[tuple[str, str], str] = field(default_factory=dict)
     """By (source, message id): the contact that the event was counted for. None for events that name nobody, or nobody known."""
+    suppressed: set[tuple[str, str]] = field(default_factory=set)
+    """Events of erased people, by the same."""
     counts: Counter[str] = field(default_factory=Counter)
     """Events: resolved, anonymous, nameless, suppressed; visits by a link that names a customer: by_link, or unlinked where their source has no connection.
     Contacts: created, merged, written. Identifiers: attached, refused. Links that somebody else opened: passed_on. Rounds: conflicts."""
@@ -117,7 +119,12 @@ class Resolver:
                 named.append(Named(event, link, tuple(self._digests.of(identifier) for identifier in link.identifiers)))
         digests = {digest for one in named for digest in one.digests} | {digest for visit in visits for digest in (visit.visitor_digest, visit.customer_digest)}
         erased = self._suppressions.among(digests) if digests else set()
-        kept = [one for one in named if not erased.intersection(one.digests)]
+        kept: list[Named] = []
+        for one in named:
+            if erased.intersection(one.digests):
+                outcome.suppressed.add((one.event.source, one.event.message_id))
+            else:
+                kept.append(one)
         outcome.counts["suppressed"] += len(named) - len(kept)
         return kept, [visit for visit in visits if not erased & {visit.visitor_digest, visit.customer_digest}]
 

@@ -7,7 +7,7 @@ from typing import Any, Final
 import msgspec
 
 from tributary.contacts import properties as read
-from tributary.contacts.joining import MAX_HISTORY, Mark, Said, earliest, fields_joined, newest
+from tributary.contacts.joining import MAX_HISTORY, Mark, Said, earliest, fields_joined, newest, value_of
 from tributary.contacts.properties import Money
 from tributary.contacts.versions import Version, version_of
 from tributary.events import Event, Json, Track
@@ -71,6 +71,16 @@ class Terms(_Part, frozen=True, kw_only=True):
     total_refunded: Said[Money] | None = None
 
 
+class Rate(_Part, frozen=True, kw_only=True):
+    """What one event says that the subscription comes to from then on; it may say a part of it."""
+
+    version: Version
+    price: Money | None = None
+    """Of one."""
+    quantity: int | None = None
+    interval_days: int | None = None
+
+
 class Subscription(_Part, frozen=True, kw_only=True):
     source: str
     subscription_id: str
@@ -80,6 +90,8 @@ class Subscription(_Part, frozen=True, kw_only=True):
     terms: Terms = Terms()
     history: tuple[Mark, ...] = ()
     """States, the oldest first."""
+    rates: tuple[Rate, ...] = ()
+    """The oldest first. Rows that were written before rates were kept have none."""
 
     @property
     def state(self) -> str | None:
@@ -107,14 +119,16 @@ def subscription_of(event: Event) -> Subscription | None:
     version, name = version_of(event), event.event
     status = read.text(said, "status")
     state = _STATES[name] if status is None else status.lower()
+    terms = _terms(said, version, state, is_cancelled=name == "Subscription Cancelled")
     return Subscription(
         source=event.source,
         subscription_id=subscription_id,
         started=version[0] if name in ("Trial Started", "Subscription Started") else None,
         trial_started=version[0] if name == "Trial Started" else None,
         trial_converted=version[0] if name == "Trial Converted" else None,
-        terms=_terms(said, version, state, is_cancelled=name == "Subscription Cancelled"),
+        terms=terms,
         history=() if state is None else ((version, state),),
+        rates=_rates(terms, version),
     )
 
 
@@ -128,7 +142,21 @@ def joined(one: Subscription, other: Subscription) -> Subscription:
         trial_converted=earliest(one.trial_converted, other.trial_converted),
         terms=fields_joined(one.terms, other.terms),
         history=newest(one.history, other.history, MAX_HISTORY),
+        rates=_newest_rates(one.rates, other.rates),
     )
+
+
+def _rates(terms: Terms, version: Version) -> tuple[Rate, ...]:
+    price, quantity, interval_days = value_of(terms.price), value_of(terms.quantity), value_of(terms.interval_days)
+    if price is None and quantity is None and interval_days is None:
+        return ()
+    return (Rate(version=version, price=price, quantity=quantity, interval_days=interval_days),)
+
+
+def _newest_rates(one: tuple[Rate, ...], other: tuple[Rate, ...]) -> tuple[Rate, ...]:
+    """As of a history: of more than the bound the newest. A rate that is said again is kept again, for what lies between two may come later."""
+    rates = sorted({*one, *other}, key=lambda rate: (rate.version, msgspec.json.encode(rate)))
+    return tuple(rates[-MAX_HISTORY:])
 
 
 def _terms(said: Json, version: Version, state: str | None, *, is_cancelled: bool) -> Terms:

@@ -45,6 +45,7 @@ class AccountAnswer(_Answer, frozen=True, kw_only=True):
     reporting_currency: str
     alert_email: str
     report_defaults: dict[str, Any]
+    report_fields: list[str]
     version: Version
 
 

@@ -6,6 +6,7 @@ refused by name. Whatever writes or deletes has its key checked against the stor
 
 from __future__ import annotations
 
+import json
 import re
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -21,13 +22,18 @@ from tributary.errors import StoreUnavailable, place_of
 from tributary.gateway import call_of
 from tributary.settings import Key
 
-Method = Literal["GET", "POST", "PATCH", "DELETE"]
+Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
 
 MAX_BODY_BYTES: Final = 65_536
 """Settings are small; the gateway would let through 10 MB."""
 MAX_PARAMETERS: Final = 50
+MAX_IDEMPOTENCY_KEY: Final = 255
+"""Characters of an `Idempotency-Key`."""
+MAX_ANSWER_BYTES: Final = 6_200_000
+"""Of a body written as a JSON text: a function's answer is one, of 6 MiB at most; in it a quote takes two bytes, and a letter that is not ASCII six."""
 
 _JSON_TYPES: Final = re.compile(r"application/(?:[a-z0-9.+-]+\+)?json(?:\s*;.*)?", re.IGNORECASE)
+_CSV_TYPES: Final = re.compile(r"(?:text|application)/csv(?:\s*;.*)?", re.IGNORECASE)
 _ETAG: Final = re.compile(r'"([0-9]{1,15})"')
 _NOT_JSON: Final = "The body is not valid JSON."
 
@@ -53,19 +59,26 @@ class Call:
     query: Any
     """The route's `query`; None where it has none."""
     body: Any
-    """The route's `body`; None where it has none."""
+    """The route's `body`; the bytes of a CSV; None where it has none."""
     key: Key | None
     """Whose call it is; None where a route is open."""
     version: int | None
     """Of `If-Match`: the version that the caller has seen."""
+    idempotency_key: str | None = None
+    """Of `Idempotency-Key`, where the route takes it."""
+    pairs: Sequence[tuple[str, str]] = ()
+    """The parameters as they were sent, of a route that checks them itself."""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    """Names in lower case."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Answer:
-    """`body` is a struct to be written as JSON; None for 204."""
+    """`body` is a struct to be written as JSON, `text` what is sent as it is, with its content type in the headers; neither for 204."""
 
     status: int = 200
     body: msgspec.Struct | None = None
+    text: str | None = None
     version: int | None = None
     """Sent as the `ETag`."""
     headers: Mapping[str, str] = field(default_factory=dict)
@@ -87,6 +100,18 @@ class Route:
     status: int = 200
     versioned: bool = False
     """Whether it takes `If-Match`."""
+    idempotent: bool = False
+    """Whether it takes `Idempotency-Key`."""
+    rows: type[msgspec.Struct] | None = None
+    """What the `rows` of its body are, where it reads them one by one."""
+    csv: bool = False
+    """Whether it takes CSV beside JSON."""
+    max_body: int = MAX_BODY_BYTES
+    """Bytes."""
+    checks_query: bool = False
+    """Whether it checks its parameters itself, all at once; `query` then says no more than what they are."""
+    also: Sequence[str] = ()
+    """Content types of texts that it answers with too, if it is asked to."""
     problems: Sequence[int] = ()
     """What it answers beside 400, 401, 403, 500 and 503."""
 
@@ -189,18 +214,33 @@ def _pattern(path: str) -> re.Pattern[str]:
 
 
 def _call(route: Route, request: Request, path: Mapping[str, str], key: Key | None) -> Call:
-    return Call(path=path, query=_query(route, request.query), body=_body(route, request), key=key, version=_version(route, request.headers))
+    pairs = _pairs(request.query)
+    return Call(
+        path=path,
+        query=None if route.checks_query else _query(route, pairs),
+        body=_body(route, request),
+        key=key,
+        version=_version(route, request.headers),
+        pairs=pairs,
+        headers=request.headers,
+        idempotency_key=_idempotency_key(route, request.headers),
+    )
 
 
-def _query(route: Route, text: str) -> msgspec.Struct | None:
+def _pairs(text: str) -> list[tuple[str, str]]:
     try:
         pairs = parse_qsl(text, keep_blank_values=True, max_num_fields=MAX_PARAMETERS, errors="surrogateescape")
     except ValueError as error:
         raise Problem(status=400, code="malformed_query", detail=f"The query has more than {MAX_PARAMETERS} parameters.") from error
-    given: dict[str, str] = {}
     for name, value in pairs:
         if not _is_text(value) or not _is_text(name):
             raise Problem(status=400, code="malformed_query", field=name[:64] if _is_text(name) else None, detail="This is not UTF-8.")
+    return pairs
+
+
+def _query(route: Route, pairs: Sequence[tuple[str, str]]) -> msgspec.Struct | None:
+    given: dict[str, str] = {}
+    for name, value in pairs:
         if name in given:
             raise Problem(status=400, code="repeated_parameter", field=name[:64], detail="It was given more than once.")
         given[name] = value
@@ -222,16 +262,19 @@ def _is_text(given: str) -> bool:
     return not any("\ud800" <= character <= "\udfff" for character in given)
 
 
-def _body(route: Route, request: Request) -> msgspec.Struct | None:
+def _body(route: Route, request: Request) -> msgspec.Struct | bytes | None:
     if route.body is None:
         if request.body:
             raise Problem(status=400, code="unexpected_body", field="body", detail="This takes no body.")
         return None
-    if len(request.body) > MAX_BODY_BYTES:
-        raise Problem(status=413, code="body_too_large", field="body", detail=f"The body has more than {MAX_BODY_BYTES} bytes.")
+    if len(request.body) > route.max_body:
+        raise Problem(status=413, code="body_too_large", field="body", detail=f"The body has more than {route.max_body} bytes.")
     content_type = request.headers.get("content-type", "").strip()
+    if route.csv and _CSV_TYPES.fullmatch(content_type):
+        return request.body
     if content_type and not _JSON_TYPES.fullmatch(content_type):
-        raise Problem(status=415, code="unsupported_media_type", field="content-type", detail="Send JSON, with `content-type: application/json`.")
+        csv = ", or CSV, with `text/csv`" if route.csv else ""
+        raise Problem(status=415, code="unsupported_media_type", field="content-type", detail=f"Send JSON, with `content-type: application/json`{csv}.")
     try:
         return msgspec.json.decode(request.body or b"{}", type=route.body)
     except msgspec.ValidationError as error:
@@ -254,6 +297,16 @@ def _version(route: Route, headers: Mapping[str, str]) -> int | None:
     return int(match[1])
 
 
+def _idempotency_key(route: Route, headers: Mapping[str, str]) -> str | None:
+    if not route.idempotent or "idempotency-key" not in headers:
+        return None
+    key = headers["idempotency-key"].strip()
+    if not 0 < len(key) <= MAX_IDEMPOTENCY_KEY or not key.isascii() or not key.isprintable():
+        detail = f"A key is 1 to {MAX_IDEMPOTENCY_KEY} printable ASCII characters."
+        raise Problem(status=400, code="invalid_parameter", field="idempotency-key", detail=detail)
+    return key
+
+
 def _encoded(answer: Answer | Problem, instance: str) -> tuple[int, dict[str, str], bytes, str]:
     headers = {"cache-control": "no-store", "x-content-type-options": "nosniff", **answer.headers}
     if isinstance(answer, Problem):
@@ -261,6 +314,13 @@ def _encoded(answer: Answer | Problem, instance: str) -> tuple[int, dict[str, st
         return answer.status, {**headers, "content-type": CONTENT_TYPE}, body, answer.code
     if answer.version is not None:
         headers["etag"] = f'"{answer.version}"'
-    if answer.body is None:
-        return answer.status, headers, b"", "ok"
-    return answer.status, {**headers, "content-type": "application/json"}, msgspec.json.encode(answer.body), "ok"
+    if answer.text is not None:
+        body = answer.text.encode()
+    elif answer.body is not None:
+        headers, body = {**headers, "content-type": "application/json"}, msgspec.json.encode(answer.body)
+    else:
+        body = b""
+    if len(body) > MAX_ANSWER_BYTES or (len(body) > MAX_ANSWER_BYTES // 6 and len(json.dumps(body.decode())) > MAX_ANSWER_BYTES):
+        detail = f"The answer has {len(body):,} bytes, which is more than can be sent: ask for fewer rows or columns at a time."
+        return _encoded(Problem(status=422, code="answer_too_large", field="limit", detail=detail), instance)
+    return answer.status, headers, body, "ok"

@@ -11,12 +11,13 @@ import msgspec
 
 from tributary.access import SCOPES
 from tributary.control import tracking
-from tributary.control.http import Route
+from tributary.control.http import MAX_IDEMPOTENCY_KEY, Route
 from tributary.control.problems import CONTENT_TYPE, ProblemDetails
 from tributary.version import VERSION
 
 _REF: Final = "#/components/schemas/{name}"
 _JSON: Final = "application/json"
+_CSV: Final = "text/csv"
 _DESCRIPTION: Final = """\
 A customer-journey pipeline: the Segment tracking API in, marketing tools out, and this API to operate it.
 
@@ -31,7 +32,8 @@ _PROBLEMS: Final[dict[int, str]] = {
     409: "Something refers to it, or it was changed at the same time.",
     412: "It was changed since the version in `If-Match`.",
     413: "The body is too large.",
-    415: "The body is not JSON.",
+    415: "The body is not JSON, or CSV where that is taken.",
+    422: "It takes more memory or time than the function has, or the answer is larger than can be sent: ask for less at a time.",
     500: "A fault of ours.",
     503: "A store did not answer; try again after `Retry-After`.",
 }
@@ -40,6 +42,10 @@ _TAGS: Final[dict[str, str]] = {
     "sources": "Where events come from; each has write keys.",
     "connections": "Destination accounts that events are forwarded to.",
     "keys": "API keys, and write keys to list and revoke.",
+    "ad-spend": "What advertisements cost, in batches that can be taken back.",
+    "reports": "Which source, campaign and email brought which leads, customers and dollars.",
+    "rates": "What currencies were worth in one another, in batches too.",
+    "fixed-costs": "Costs that no advertisement has.",
     "events": "The accepted and rejected events of the last days.",
     "health": "Whether it is alive.",
     "tracking": "The Segment tracking API: any Segment SDK works by changing its host.",
@@ -48,12 +54,14 @@ _TAGS: Final[dict[str, str]] = {
 
 def document(routes: Sequence[Route]) -> dict[str, Any]:
     """The whole document as plain data."""
-    structs = [struct for route in routes for struct in (route.query, route.body, route.answer) if struct is not None]
+    structs = [struct for route in routes for struct in (route.query, route.body, route.rows, route.answer) if struct is not None]
     structs += [ProblemDetails, tracking.TrackingCall, tracking.TrackingBatch, tracking.TrackingAnswer, tracking.TrackingRefusal]
     queries = {route.query.__name__ for route in routes if route.query is not None}
     _, schemas = msgspec.json.schema_components(dict.fromkeys(structs), ref_template=_REF)
     paths: dict[str, dict[str, Any]] = {}
     for route in routes:
+        if route.body is not None and route.rows is not None:
+            schemas[route.body.__name__]["properties"]["rows"]["items"] = _ref(route.rows)
         paths.setdefault(route.path, {})[route.method.lower()] = _operation(route, schemas)
     return {
         "openapi": "3.1.0",
@@ -79,10 +87,16 @@ def _operation(route: Route, schemas: dict[str, Any]) -> dict[str, Any]:
     if route.versioned:
         text = 'The `ETag` of what you have read, as `"3"`: changes nothing if it was changed since.'
         parameters.append({"name": "If-Match", "in": "header", "description": text, "schema": {"type": "string"}})
+    if route.idempotent:
+        text = "The same key again is the same batch again, whatever happened to the first answer; with other rows it is refused."
+        parameters.append({"name": "Idempotency-Key", "in": "header", "description": text, "schema": {"type": "string", "maxLength": MAX_IDEMPOTENCY_KEY}})
     if parameters:
         operation["parameters"] = parameters
     if route.body is not None:
-        operation["requestBody"] = {"required": bool(schemas[route.body.__name__]["required"]), "content": {_JSON: {"schema": _ref(route.body)}}}
+        content: dict[str, Any] = {_JSON: {"schema": _ref(route.body)}}
+        if route.csv:
+            content[_CSV] = {"schema": {"type": "string"}}
+        operation["requestBody"] = {"required": bool(schemas[route.body.__name__]["required"]), "content": content}
     operation["responses"] = _responses(route)
     return operation
 
@@ -90,7 +104,7 @@ def _operation(route: Route, schemas: dict[str, Any]) -> dict[str, Any]:
 def _responses(route: Route) -> dict[str, Any]:
     success: dict[str, Any] = {"description": HTTPStatus(route.status).phrase}
     if route.answer is not None:
-        success["content"] = {_JSON: {"schema": _ref(route.answer)}}
+        success["content"] = {_JSON: {"schema": _ref(route.answer)}, **{type: {"schema": {"type": "string"}} for type in route.also}}
         if "version" in route.answer.__struct_fields__ and route.scope is not None:
             success["headers"] = {"ETag": {"description": "Its version, for `If-Match`.", "schema": {"type": "string"}}}
     refusals = {400, 500, *route.problems}
@@ -173,8 +187,12 @@ def _query_parameter(name: str, schema: dict[str, Any]) -> dict[str, Any]:
         (inner,) = [one for one in schema["anyOf"] if one != {"type": "null"}]
         schema = dict(inner)
         description = schema.pop("description", description)
-    parameter = {"name": name, "in": "query", "schema": schema}
-    return parameter if description is None else {"name": name, "in": "query", "description": description, "schema": schema}
+    parameter: dict[str, Any] = {"name": name, "in": "query", "schema": schema}
+    if schema.get("type") == "array":
+        # Given once for each value.
+        schema.pop("default", None)
+        parameter |= {"style": "form", "explode": True}
+    return parameter if description is None else {"name": parameter.pop("name"), "in": parameter.pop("in"), "description": description, **parameter}
 
 
 def _ref(struct: type[msgspec.Struct]) -> dict[str, str]:

@@ -6,12 +6,14 @@ https://www.rfc-editor.org/rfc/rfc9457
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Annotated, Final
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
+
+from tributary.entered.reading import RowError
 
 if TYPE_CHECKING:
     from msgspec import inspect
@@ -35,6 +37,14 @@ _JSON_WORDS: Final = {
 }
 
 
+class WrongParameter(msgspec.Struct, frozen=True, kw_only=True):
+    """One of several things that do not fit."""
+
+    field: Annotated[str, Meta(description="The parameter at fault.")]
+    code: Annotated[str, Meta(description="For programs: stable.")]
+    detail: Annotated[str, Meta(description="For people.")]
+
+
 class ProblemDetails(msgspec.Struct, frozen=True, kw_only=True):
     """Why a request was refused."""
 
@@ -44,7 +54,9 @@ class ProblemDetails(msgspec.Struct, frozen=True, kw_only=True):
     detail: Annotated[str, Meta(description="This case, for people.")]
     code: Annotated[str, Meta(description="The kind of problem, for programs: stable.")]
     field: Annotated[str, Meta(description="The parameter or field at fault, as a path such as `settings.apiKey` or `scopes[0]`.")] | UnsetType = UNSET
+    parameters: Annotated[list[WrongParameter], Meta(description="Of a question: everything that is wrong with it; `field` is the first.")] | UnsetType = UNSET
     scope: Annotated[str, Meta(description="The scope that the key lacks.")] | UnsetType = UNSET
+    errors: Annotated[Sequence[RowError], Meta(description="What was wrong with each row of a batch, the first hundred.")] | UnsetType = UNSET
     instance: Annotated[str, Meta(description="The request's id, as the logs have it.")] | UnsetType = UNSET
 
 
@@ -59,6 +71,8 @@ class Problem(Exception):
         detail: str,
         field: str | None = None,
         scope: str | None = None,
+        errors: Sequence[RowError] = (),
+        parameters: Sequence[WrongParameter] = (),
         headers: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         super().__init__(code)
@@ -67,6 +81,8 @@ class Problem(Exception):
         self.detail = detail
         self.field = field
         self.scope = scope
+        self.errors = errors
+        self.parameters = list(parameters)
         self.headers = headers
 
     def details(self, instance: str) -> ProblemDetails:
@@ -77,7 +93,9 @@ class Problem(Exception):
             detail=self.detail,
             code=self.code,
             field=UNSET if self.field is None else self.field,
+            parameters=self.parameters or UNSET,
             scope=UNSET if self.scope is None else self.scope,
+            errors=self.errors or UNSET,
             instance=instance or UNSET,
         )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated, Any, Final, Literal, NoReturn
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
 from msgspec import UNSET, Meta
@@ -33,13 +33,17 @@ from tributary.control.answers import (
     shadow_entry,
     source_answer,
 )
+from tributary.control.entered_routes import EnteredRoutes
+from tributary.control.fixed_cost_routes import FixedCostRoutes
 from tributary.control.http import Answer, Call, Route
 from tributary.control.paging import DEFAULT_LIMIT, MAX_LIMIT, Place, page_of
 from tributary.control.problems import Problem
+from tributary.control.refusals import refusing
 from tributary.control.sync_routes import SyncRoutes
 from tributary.drafts import AccountChange, ConnectionChange, KeyRotation, NewConnection, NewKey, NewSource, SourceChange
+from tributary.entered.entering import Entering
 from tributary.events import EventType
-from tributary.operator import InUse, Invalid, NotFound, Operator, Refused, Unreadable, VersionConflict, Versioned
+from tributary.operator import Operator, Versioned
 from tributary.ports import FeedStatus, Parking, ShadowStore
 from tributary.recent import DEFAULT_WINDOW, KEPT, MAX_LIMIT_WITH_BODIES, QueryInvalid, RecentEvents, query_of
 from tributary.recent import MAX_LIMIT as MAX_EVENTS
@@ -87,6 +91,7 @@ class ControlApi:
     parking: Parking
     shadow: ShadowStore
     syncs: Syncs
+    entering: Entering
     now: Callable[[], datetime]
 
     def routes(self) -> list[Route]:
@@ -98,6 +103,8 @@ class ControlApi:
             *self._connection_routes(),
             *self._key_routes(),
             *SyncRoutes(self.syncs).routes(),
+            *EnteredRoutes(self.entering).routes(),
+            *FixedCostRoutes(self.entering.fixed_costs, reporting_currency=self.entering.reporting_currency).routes(),
             Route(
                 method="GET",
                 path="/api/events",
@@ -121,7 +128,7 @@ class ControlApi:
                 path=path,
                 scope="account:write",
                 summary="Change the account's settings",
-                handle=_refusing(self._update_account),
+                handle=refusing(self._update_account),
                 body=AccountChange,
                 answer=AccountAnswer,
                 versioned=True,
@@ -149,19 +156,19 @@ class ControlApi:
                 scope="sources:write",
                 summary="Make a source",
                 description="The answer holds its write key, this once.",
-                handle=_refusing(self._create_source),
+                handle=refusing(self._create_source),
                 body=NewSource,
                 answer=NewSourceAnswer,
                 status=201,
             ),
-            Route(method="GET", path=one, scope="sources:read", summary="A source", handle=_refusing(self._source), answer=SourceAnswer, problems=[404]),
+            Route(method="GET", path=one, scope="sources:read", summary="A source", handle=refusing(self._source), answer=SourceAnswer, problems=[404]),
             Route(
                 method="PATCH",
                 path=one,
                 scope="sources:write",
                 summary="Change a source",
                 description="Within 30 seconds the write keys of a disabled source are refused.",
-                handle=_refusing(self._update_source),
+                handle=refusing(self._update_source),
                 body=SourceChange,
                 answer=SourceAnswer,
                 versioned=True,
@@ -173,7 +180,7 @@ class ControlApi:
                 scope="sources:write",
                 summary="Remove a source",
                 description="Its write keys are revoked; its events stay in the log. Refused with 409 while a connection names it.",
-                handle=_refusing(self._delete_source),
+                handle=refusing(self._delete_source),
                 status=204,
                 versioned=True,
                 problems=[404, 409, 412],
@@ -184,7 +191,7 @@ class ControlApi:
                 scope="sources:write",
                 summary="Replace a source's write key",
                 description="The answer holds the new key, this once. The keys until now go on working for `keep_old_for_s`.",
-                handle=_refusing(self._rotate_key),
+                handle=refusing(self._rotate_key),
                 body=KeyRotation,
                 answer=NewKeyAnswer,
                 status=201,
@@ -229,7 +236,7 @@ class ControlApi:
                 scope="connections:write",
                 summary="Make a connection",
                 description="Its credentials go to the parameter store and are never shown again.",
-                handle=_refusing(self._create_connection),
+                handle=refusing(self._create_connection),
                 body=NewConnection,
                 answer=ConnectionAnswer,
                 status=201,
@@ -239,7 +246,7 @@ class ControlApi:
                 path=one,
                 scope="connections:read",
                 summary="A connection",
-                handle=_refusing(self._connection),
+                handle=refusing(self._connection),
                 answer=ConnectionAnswer,
                 problems=[404, 409],
             ),
@@ -249,7 +256,7 @@ class ControlApi:
                 scope="connections:write",
                 summary="Change a connection",
                 description="`settings` are merged: null removes a key, one left out stays, so a credential need not be sent again. It acts within 30 seconds.",
-                handle=_refusing(self._update_connection),
+                handle=refusing(self._update_connection),
                 body=ConnectionChange,
                 answer=ConnectionAnswer,
                 versioned=True,
@@ -260,7 +267,7 @@ class ControlApi:
                 path=one,
                 scope="connections:write",
                 summary="Remove a connection and its credentials",
-                handle=_refusing(self._delete_connection),
+                handle=refusing(self._delete_connection),
                 status=204,
                 versioned=True,
                 problems=[404, 409, 412],
@@ -270,7 +277,7 @@ class ControlApi:
                 path=f"{one}/parked",
                 scope="connections:read",
                 summary="Deliveries that wait for a person",
-                handle=_refusing(self._parked),
+                handle=refusing(self._parked),
                 query=PageQuery,
                 answer=ParkedPage,
                 problems=[404, 409],
@@ -281,7 +288,7 @@ class ControlApi:
                 scope=_BODIES,
                 summary="What a shadow connection would have sent",
                 description="Of the last seven days.",
-                handle=_refusing(self._shadow),
+                handle=refusing(self._shadow),
                 query=PageQuery,
                 answer=ShadowPage,
                 problems=[404, 409],
@@ -335,7 +342,7 @@ class ControlApi:
                 scope="keys:write",
                 summary="Make an API key",
                 description="The answer holds the key, this once. A key cannot give a scope that it does not have.",
-                handle=_refusing(self._create_key),
+                handle=refusing(self._create_key),
                 body=NewKey,
                 answer=NewKeyAnswer,
                 status=201,
@@ -346,7 +353,7 @@ class ControlApi:
                 scope="keys:write",
                 summary="Revoke an API key or a write key",
                 description="It stays in the list. Reads and events are refused within 30 seconds, writes at once.",
-                handle=_refusing(self._revoke_key),
+                handle=refusing(self._revoke_key),
                 answer=KeyAnswer,
                 problems=[404, 409],
             ),
@@ -414,22 +421,3 @@ def _stamped(received_at: datetime, source: str, message_id: str) -> Place:
 
 def _place_of_shadow(kept: Mapping[str, Any]) -> Place:
     return _stamped(datetime.fromisoformat(kept["receivedAt"]), kept["source"], kept["messageId"])
-
-
-def _refusing(handle: Callable[[Call], Answer]) -> Callable[[Call], Answer]:
-    """The use case's refusals, as problems."""
-
-    def guarded(call: Call) -> Answer:
-        try:
-            return handle(call)
-        except Refused as refused:
-            _raise_problem(refused, seen=call.version is not None)
-
-    return guarded
-
-
-def _raise_problem(refused: Refused, *, seen: bool) -> NoReturn:
-    """`seen`: whether the caller named the version that it meant (then 412: RFC 9110, 13.1.1)."""
-    status = {NotFound: 404, Invalid: 400, InUse: 409, Unreadable: 409, VersionConflict: 412 if seen else 409}[type(refused)]
-    text = str(refused)
-    raise Problem(status=status, code=refused.code, field=refused.field, detail=f"{text[:1].upper()}{text[1:]}.") from refused

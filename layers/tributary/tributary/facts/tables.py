@@ -42,8 +42,8 @@ Key = Annotated[str, "UUID"]
 """32 hex digits."""
 
 
-class _Part(msgspec.Struct, frozen=True, kw_only=True):
-    """A struct within a row, or a row."""
+class _Part(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A struct within a row, or a row. A field too many is refused: a message of a newer release would lose it."""
 
 
 class Fact(_Part, frozen=True, kw_only=True):

@@ -82,7 +82,7 @@ class Rule:
             and (not self.marks or not self.marks.isdisjoint(evidence.marks))
             and (not self.hosts or _is_at(evidence.referrer, self.hosts))
             and (not self.affiliate or evidence.affiliate)
-            and (not self.bot or _BOT.search(evidence.user_agent) is not None)
+            and (not self.bot or is_machine(evidence.user_agent))
             and (not self.untagged or not (medium or source))
             and (not self.referred or evidence.referrer != "")
             and (not self.tagged or bool(medium or source or plain(evidence.campaign)))
@@ -232,6 +232,11 @@ def rule_of(evidence: Evidence) -> Rule:
 
 def channel_of(evidence: Evidence) -> Channel:
     return rule_of(evidence).channel
+
+
+def is_machine(user_agent: str) -> bool:
+    """Whether a crawler, a monitor or a script says that it is one."""
+    return _BOT.search(user_agent) is not None
 
 
 def plain(text: str | None) -> str:

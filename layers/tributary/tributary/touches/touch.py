@@ -85,10 +85,19 @@ def touch_of(event: Event) -> Touch | None:
     match event:
         case Page():
             return _of_page(event)
-        case Track() if event.event in _ORDERS and (event.owner or "").startswith("konnektive#") and not _is_rebill(event.properties):
+        case Track() if (
+            event.event in _ORDERS
+            and (event.owner or "").startswith("konnektive#")
+            and not is_rebill(event.properties.get("order_type"), event.properties.get("billing_cycle"))
+        ):
             return _of_order(event)
         case _:
             return None
+
+
+def is_rebill(order_type: object, billing_cycle: object) -> bool:
+    """Whether an order is a later bill of a subscription."""
+    return order_type == "RECURRING" or (isinstance(billing_cycle, int) and billing_cycle > 1)
 
 
 def _of_page(event: Page) -> Touch | None:
@@ -203,11 +212,6 @@ def _email(medium: str | None, campaign: str | None, content: str | None, parame
 def _five(affiliate: dict[str, Any], parameters: _Parameters) -> tuple[str | None, ...]:
     """Konnektive's own names before the short ones that its pages use."""
     return tuple(_text(affiliate.get(f"sourceValue{number}")) or parameters.first(f"sourcevalue{number}", f"c{number}") for number in range(1, 6))
-
-
-def _is_rebill(properties: dict[str, Any]) -> bool:
-    cycle = properties.get("billing_cycle")
-    return properties.get("order_type") == "RECURRING" or (isinstance(cycle, int) and cycle > 1)
 
 
 def _is_own(referrer: str, page: str | None) -> bool:

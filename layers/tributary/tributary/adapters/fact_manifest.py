@@ -1,0 +1,127 @@
+"""The manifest of FACTS on CONFIG: pk `facts`, sk `<kind>#<month>`; `fresh` is a set of strings, `base` JSON, `v` counts swaps.
+
+Erased nodes are rows of pk `erased`, sk the node; the row `facts` / `erased` counts how often the list was added to, so that who has read it can tell.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence, Set
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+from botocore.exceptions import BotoCoreError, ClientError
+
+from tributary.adapters import dynamo
+from tributary.errors import WriteConflict
+from tributary.facts.manifest import Base, FactFile, Manifest, Partition, Place
+from tributary.facts.tables import Kind
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+MANIFEST: Final = "facts"
+_ERASED: Final = "erased"
+_STORE: Final = "the manifest of FACTS"
+_REFUSED: Final = "ConditionalCheckFailedException"
+
+_KINDS: Final = frozenset(kind.value for kind in Kind)
+_base: Final = msgspec.json.Decoder(Base)
+
+
+class DynamoManifests:
+    """`Manifests` on DynamoDB. `manifest`: the partition key, another for facts that are built beside these."""
+
+    def __init__(self, client: Callable[[], DynamoDBClient], table: str, *, manifest: str = MANIFEST, sleep: Callable[[float], None] = time.sleep) -> None:
+        self._client = client
+        self._table = table
+        self._manifest = manifest
+        self._sleep = sleep
+
+    def read(self) -> Manifest:
+        partitions: dict[Place, Partition] = {}
+        erased = 0
+        for item in dynamo.query(self._client(), self._table, self._manifest, store=_STORE, ConsistentRead=True):
+            if item["sk"]["S"] == _ERASED:
+                erased = int(item["v"]["N"])
+            elif (partition := _partition(item)) is not None:
+                partitions[partition.place] = partition
+        return Manifest(partitions=partitions, erased=erased)
+
+    def read_some(self, places: Sequence[Place]) -> list[Partition]:
+        keys = [dynamo.key(self._manifest, _sort(place)) for place in places]
+        items = dynamo.batch_get(self._client(), self._table, keys, store=_STORE, sleep=self._sleep)
+        found = {one.place: one for one in (_partition(item) for item in items) if one is not None}
+        return [found.get(place) or Partition(place=place) for place in places]
+
+    def add(self, place: Place, file: FactFile) -> None:
+        dynamo.ask(
+            lambda: self._client().update_item(
+                TableName=self._table,
+                Key=dynamo.key(self._manifest, _sort(place)),
+                UpdateExpression="ADD fresh :file",
+                ExpressionAttributeValues={":file": {"SS": [file.text]}},
+            ),
+            _STORE,
+        )
+
+    def swap(self, before: Partition, base: Base) -> None:
+        values: dict[str, Any] = {":base": {"S": msgspec.json.encode(base).decode()}, ":next": {"N": str(before.revision + 1)}}
+        condition = "attribute_not_exists(v)"
+        if before.revision:
+            condition = "v = :v"
+            values[":v"] = {"N": str(before.revision)}
+        update = "SET base = :base, v = :next"
+        if before.fresh:
+            update += " DELETE fresh :taken"
+            values[":taken"] = {"SS": sorted(file.text for file in before.fresh)}
+        try:
+            self._client().update_item(
+                TableName=self._table,
+                Key=dynamo.key(self._manifest, _sort(before.place)),
+                UpdateExpression=update,
+                ConditionExpression=condition,
+                ExpressionAttributeValues=values,
+            )
+        except (BotoCoreError, ClientError) as error:
+            if dynamo.code_of(error) == _REFUSED:
+                raise WriteConflict(f"another compaction has swapped {before.place.kind} of {before.place.month}") from error
+            raise dynamo.unavailable(error, _STORE) from error
+
+    def erased_revision(self) -> int:
+        key = dynamo.key(self._manifest, _ERASED)
+        item = dynamo.ask(lambda: self._client().get_item(TableName=self._table, Key=key, ConsistentRead=True), _STORE).get("Item")
+        return int(item["v"]["N"]) if item is not None else 0
+
+    def erased(self) -> Set[str]:
+        return {item["sk"]["S"] for item in dynamo.query(self._client(), self._table, _ERASED, store=_STORE, ConsistentRead=True)}
+
+    def erase(self, nodes: Set[str]) -> None:
+        items = [dynamo.key(_ERASED, node) for node in sorted(nodes)]
+        dynamo.put_all(self._client(), self._table, items, store=_STORE, sleep=self._sleep)
+        # The count after the rows: whoever sees it sees them.
+        dynamo.ask(
+            lambda: self._client().update_item(
+                TableName=self._table,
+                Key=dynamo.key(self._manifest, _ERASED),
+                UpdateExpression="ADD v :one",
+                ExpressionAttributeValues={":one": {"N": "1"}},
+            ),
+            _STORE,
+        )
+
+
+def _sort(place: Place) -> str:
+    return f"{place.kind}#{place.month}"
+
+
+def _partition(item: dict[str, Any]) -> Partition | None:
+    kind, month = item["sk"]["S"].split("#")
+    if kind not in _KINDS:  # of a newer release
+        return None
+    return Partition(
+        place=Place(Kind(kind), month),
+        base=_base.decode(item["base"]["S"]) if "base" in item else Base(),
+        fresh=frozenset(FactFile.of(text) for text in item.get("fresh", {"SS": []})["SS"]),
+        revision=int(item["v"]["N"]) if "v" in item else 0,
+    )

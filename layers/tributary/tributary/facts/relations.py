@@ -1,0 +1,200 @@
+"""Files → relations, as SQL: what stands of base and fresh files, with people resolved.
+
+Everything here is text, made of names we know and of paths we made. A schema holds what one snapshot needs:
+
+    asked               nodes whose person has to be known
+    identities          node → contact: all that is new since the bases were made, and of what is older what is asked
+    weak                visitor → customers
+    people              node → person, of those that are somebody else by now
+    moved               the same, of those that a base can name: who was identified or merged since it was made, and visitors by their links
+    erased              nodes
+    raw_<kind>          fresh rows that count, by their month, as they were written
+    superseded_<kind>   keys of base rows, by month, that fresh rows took the place of
+    fresh_<kind>        the fresh rows that stand, resolved
+    <kind>              the relation that is asked
+
+The base is read where it lies, column by column, as a statement asks; a join is put upon it only if there is something to join.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final
+
+from tributary.facts.tables import TABLES, Kind
+
+HIDDEN: Final = ("version", "gone")
+_MOST_HOPS: Final = 64
+"""From a node to its person: one or two; more than this is a circle, which nothing of ours makes."""
+_OLDER: Final = "(b.version > f.version OR (b.version = f.version AND b.gone >= f.gone))"
+"""A fresh row `f` that says nothing new to the base's `b`."""
+
+Months = Mapping[str, Sequence[str]]
+"""Month → paths of files."""
+
+
+def columns_of(kind: Kind) -> list[str]:
+    """What a relation offers."""
+    return [name for name in TABLES[kind].columns if name not in HIDDEN]
+
+
+def rows_of(kind: Kind, paths: Sequence[str]) -> str:
+    """All columns of the kind's table, in its order. What the files of an older release lack is null."""
+    typed = ", ".join(f"NULL::{sql_type} AS {name}" for name, sql_type in TABLES[kind].columns.items())
+    nothing = f"SELECT {typed} WHERE false"
+    if not paths:
+        return nothing
+    return f"SELECT {', '.join(TABLES[kind].columns)} FROM ({nothing} UNION ALL BY NAME SELECT * FROM {_files(paths)})"
+
+
+def by_month(kind: Kind, months: Months) -> str:
+    """The same, with the `month` whose file each row stands in."""
+    parts = [f"SELECT *, '{month}' AS month FROM ({rows_of(kind, paths)})" for month, paths in sorted(months.items()) if paths]
+    return " UNION ALL ".join(parts) or f"SELECT *, '' AS month FROM ({rows_of(kind, ())})"
+
+
+def newest(kind: Kind, rows: str) -> str:
+    """Of rows of one key and month the one that counts. Rows of one version say the same; should they not, all who choose choose alike."""
+    order = ", ".join(dict.fromkeys(("version DESC", "gone DESC", *TABLES[kind].sort)))
+    return f"SELECT * FROM ({rows}) QUALIFY row_number() OVER (PARTITION BY key, month ORDER BY {order}) = 1"
+
+
+# ---------------------------------------------------------------- who is who
+
+
+def identities(new: Sequence[str], old: Sequence[str]) -> list[str]:
+    """`identities`, of files that are new since the bases were made, and of older ones. Needs `asked`, which it adds to: a new row may name a contact that was
+    merged long ago. Old files name people as of when they were made, so that one look into them is enough."""
+    made = [
+        f"CREATE TABLE new_identities AS {newest(Kind.IDENTITIES, by_month(Kind.IDENTITIES, {'all': new}))}",
+        "INSERT INTO asked SELECT key FROM new_identities UNION SELECT contact FROM new_identities",
+    ]
+    looked_up = f"SELECT key, contact FROM ({rows_of(Kind.IDENTITIES, old)}) SEMI JOIN asked ON node = key ANTI JOIN new_identities USING (key) WHERE NOT gone"
+    return [*made, f"CREATE TABLE identities AS SELECT key, contact FROM new_identities WHERE NOT gone UNION ALL {looked_up}"]
+
+
+def weak(paths: Sequence[str]) -> list[str]:
+    return [
+        f"CREATE TABLE weak AS SELECT key, customers FROM ({newest(Kind.WEAK_LINKS, by_month(Kind.WEAK_LINKS, {'all': paths}))}) WHERE NOT gone",
+        "INSERT INTO asked SELECT key FROM weak UNION SELECT unnest(customers) FROM weak",
+    ]
+
+
+PEOPLE: Final = (
+    f"""CREATE TABLE roots AS
+    WITH RECURSIVE walk AS (
+        SELECT key AS node, contact AS person, 1 AS hops FROM identities
+        UNION ALL
+        SELECT node, contact, hops + 1 FROM walk JOIN identities ON key = person WHERE hops < {_MOST_HOPS}
+    )
+    SELECT node, arg_max(person, hops) AS person FROM walk GROUP BY node""",
+    """CREATE TABLE visitors AS
+    SELECT key AS node, arg_min(person, place) AS person
+    FROM (SELECT key, unnest(customers) AS customer, generate_subscripts(customers, 1) AS place FROM weak ANTI JOIN identities USING (key)) named
+    JOIN roots ON node = customer ANTI JOIN erased ON erased.node = roots.person
+    GROUP BY key""",
+    "CREATE TABLE people AS SELECT * FROM roots WHERE person <> node UNION ALL SELECT * FROM visitors WHERE person <> node",
+    "CREATE TABLE moved AS SELECT people.* FROM people SEMI JOIN new_identities ON key = node UNION ALL SELECT * FROM visitors WHERE person <> node",
+)
+
+
+# ---------------------------------------------------------------- fresh rows
+
+
+def raw(kind: Kind, fresh: Months) -> list[str]:
+    made = [f"CREATE TABLE raw_{kind} AS {newest(kind, by_month(kind, fresh))}"]
+    if TABLES[kind].has_person:
+        made.append(f"INSERT INTO asked SELECT DISTINCT person FROM raw_{kind}")
+    return made
+
+
+def against_base(kind: Kind, base: Months) -> list[str]:
+    """Fresh rows that say nothing new go; base rows that they took the place of are noted. `base`: all files of the months that have fresh rows."""
+    return [
+        f"CREATE TEMP TABLE met AS SELECT key, month, version, gone FROM ({by_month(kind, base)}) SEMI JOIN raw_{kind} USING (key, month)",
+        f"DELETE FROM raw_{kind} f USING met b WHERE b.key = f.key AND b.month = f.month AND {_OLDER}",
+        f"CREATE TABLE superseded_{kind} AS SELECT key, month FROM met SEMI JOIN raw_{kind} USING (key, month)",
+        "DROP TABLE met",
+    ]
+
+
+def fresh(kind: Kind) -> list[str]:
+    columns = columns_of(kind)
+    source = f"raw_{kind} b LEFT JOIN people m ON m.node = b.person" if "person" in columns else f"raw_{kind} b"
+    made = f"CREATE TABLE fresh_{kind} AS SELECT {_selected(columns, moved='person' in columns)} FROM {source} WHERE NOT b.gone"
+    if "person" in columns:
+        made += f" AND {_NOBODY_ERASED}"
+    return [made, f"DROP TABLE raw_{kind}"]
+
+
+# ---------------------------------------------------------------- what is asked
+
+
+def relation(kind: Kind, base: Months, *, superseded: Iterable[str], moved: bool, erased: bool, fresh: bool) -> str:
+    """A kind's view. `superseded`: the months with base rows that no longer stand."""
+    columns = columns_of(kind)
+    patched = sorted(month for month in superseded if base.get(month))
+    whole = [path for month in sorted(base) if month not in patched for path in base[month]]
+    parts = [_base(kind, whole, None, moved=moved, erased=erased)] if whole or not patched else []
+    parts += [_base(kind, base[month], month, moved=moved, erased=erased) for month in patched]
+    if fresh:
+        parts.append(f"SELECT {', '.join(columns)} FROM fresh_{kind}")
+    return f"CREATE VIEW {kind} AS {' UNION ALL '.join(parts)}"
+
+
+def contacts(base: Sequence[str], shared: Sequence[str], *, erased: bool) -> list[str]:
+    """One row a person. Rows of people who have several, or may have, are brought together here; the base's others are read where they lie."""
+    columns = columns_of(Kind.CONTACTS)
+    row = ", ".join(columns)
+    resolved = _selected(columns, moved=True)
+    on_base = "LEFT JOIN moved m ON m.node = b.person ANTI JOIN superseded_contacts s ON s.key = b.key"
+    standing = f" WHERE {_NOBODY_ERASED}" if erased else ""
+    return [
+        "CREATE TABLE again AS SELECT person FROM fresh_contacts UNION SELECT people.person FROM people SEMI JOIN new_identities ON key = node",
+        f"""CREATE TABLE pulled AS
+        SELECT {row} FROM (SELECT {resolved} FROM ({rows_of(Kind.CONTACTS, base)}) b {on_base}{standing}) SEMI JOIN again USING (person)
+        UNION ALL SELECT {resolved} FROM ({rows_of(Kind.CONTACTS, shared)}) b {on_base}{standing}""",
+        f"""CREATE TABLE together AS
+        SELECT person AS key, person, min(lead_at) AS lead_at, max(last_seen_at) AS last_seen_at,
+            first(country ORDER BY {_FOREMOST}) FILTER (country IS NOT NULL) AS country,
+            coalesce(first(fields ORDER BY {_FOREMOST}) FILTER (cardinality(fields) > 0), MAP {{}}) AS fields
+        FROM (SELECT {row} FROM fresh_contacts UNION ALL SELECT {row} FROM pulled) GROUP BY person""",
+        "INSERT INTO superseded_contacts SELECT key, 'all' FROM pulled",
+        "DROP TABLE pulled",
+    ]
+
+
+def contacts_relation(base: Sequence[str], *, superseded: bool, erased: bool) -> str:
+    columns = ["person AS key", *(name for name in columns_of(Kind.CONTACTS) if name != "key")]
+    left_out = " ANTI JOIN superseded_contacts USING (key)" if superseded else ""
+    left_out += " ANTI JOIN erased ON node = person" if erased else ""
+    lying = f"SELECT {', '.join(columns)} FROM (SELECT * FROM ({rows_of(Kind.CONTACTS, base)}){left_out})"
+    return f"CREATE VIEW contacts AS {lying} UNION ALL SELECT {', '.join(columns_of(Kind.CONTACTS))} FROM together"
+
+
+_FOREMOST: Final = "key = person DESC, last_seen_at DESC NULLS LAST, key"
+"""Of rows of people who merged: the contact that the others were merged into, then whoever was seen last."""
+_NOBODY_ERASED: Final = "b.person NOT IN (SELECT node FROM erased) AND coalesce(m.person, b.person) NOT IN (SELECT node FROM erased)"
+
+
+def _base(kind: Kind, paths: Sequence[str], superseded: str | None, *, moved: bool, erased: bool) -> str:
+    columns = columns_of(kind)
+    has_person = "person" in columns
+    joined = has_person and (moved or erased)
+    text = f"SELECT {_selected(columns, moved=joined)} FROM ({rows_of(kind, paths)}) b"
+    if joined:
+        text += " LEFT JOIN moved m ON m.node = b.person"
+    if superseded is not None:
+        text += f" ANTI JOIN (SELECT key FROM superseded_{kind} WHERE month = '{superseded}') s ON s.key = b.key"
+    if has_person and erased:
+        text += f" WHERE {_NOBODY_ERASED}"
+    return text
+
+
+def _selected(columns: Sequence[str], *, moved: bool) -> str:
+    return ", ".join("coalesce(m.person, b.person) AS person" if moved and name == "person" else f"b.{name}" for name in columns)
+
+
+def _files(paths: Sequence[str]) -> str:
+    quoted = ", ".join(f"'{path}'" for path in paths)
+    return f"read_parquet([{quoted}], union_by_name = true, hive_partitioning = false)"

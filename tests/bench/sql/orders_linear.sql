@@ -1,0 +1,39 @@
+-- Orders of 90 days by campaign, each order's credit in equal parts to the touches of the 30 days before; a rebill's to those before the order its subscription began with.
+WITH sales AS MATERIALIZED (
+    SELECT row_number() OVER () AS n, person, connection, subscription_id, rebill, sold_at, currency, gross, discount, tax, shipping, refunded, charged_back, voided, returned
+    FROM read_parquet(getvariable('orders_in_range'))
+    WHERE sold_at >= TIMESTAMP '2026-04-02 04:00' AND sold_at < TIMESTAMP '2026-07-01 00:00'
+), begun AS (
+    SELECT sales.n, orders.sold_at
+    FROM sales
+    JOIN read_parquet(getvariable('subscriptions')) AS subscriptions USING (connection, subscription_id)
+    JOIN read_parquet(getvariable('orders')) AS orders ON orders.connection = subscriptions.connection AND orders.order_id = subscriptions.order_id
+    WHERE sales.rebill
+), rates AS (
+    SELECT day, rate::DECIMAL(10, 4) AS rate FROM read_parquet(getvariable('rates')) WHERE from_currency = 'EUR' AND to_currency = 'USD'
+), converted AS MATERIALIZED (
+    SELECT n, person, coalesce(begun.sold_at, sales.sold_at) AS ends_at, CASE WHEN currency = 'USD' THEN
+        gross - discount - tax - shipping - refunded - charged_back - voided + returned ELSE
+        round_even(gross * rate, 0) - round_even(discount * rate, 0) - round_even(tax * rate, 0) - round_even(shipping * rate, 0)
+        - round_even(refunded * rate, 0) - round_even(charged_back * rate, 0) - round_even(voided * rate, 0) + round_even(returned * rate, 0) END::BIGINT AS net,
+        CASE WHEN currency = 'USD' THEN refunded ELSE round_even(refunded * rate, 0)::BIGINT END AS refunded
+    FROM sales
+    LEFT JOIN begun USING (n)
+    LEFT JOIN rates ON currency = 'EUR' AND day = (sales.sold_at AT TIME ZONE 'UTC' AT TIME ZONE 'America/New_York')::DATE
+), path AS (
+    SELECT n, campaign,
+        row_number() OVER (PARTITION BY n ORDER BY touches.happened_at, touches.connection, touches.key) AS place,
+        count(*) OVER (PARTITION BY n) AS touches
+    FROM read_parquet(getvariable('touches')) AS touches
+    JOIN converted ON touches.person = converted.person AND touches.happened_at <= ends_at AND touches.happened_at >= ends_at - INTERVAL 720 HOUR
+    WHERE channel <> 'bot'
+), lines AS (
+    SELECT person, touches IS NOT NULL AS touched, campaign, 1 / coalesce(touches, 1) AS weight,
+        coalesce(sign(net) * (abs(net) // touches + (place > touches - abs(net) % touches)::BIGINT), net) AS net,
+        coalesce(refunded // touches + (place > touches - refunded % touches)::BIGINT, refunded) AS refunded
+    FROM converted LEFT JOIN path USING (n)
+)
+SELECT CASE WHEN grouping(touched) = 1 THEN 'total' WHEN touched THEN 'touched' ELSE 'untouched' END AS kind, campaign,
+    sum(net)::BIGINT AS net_revenue, sum(weight) AS orders, count(DISTINCT person) AS customers, sum(refunded)::BIGINT AS refunds
+FROM lines
+GROUP BY GROUPING SETS ((touched, campaign), ())
