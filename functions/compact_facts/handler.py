@@ -19,6 +19,7 @@ from tributary.adapters import aws
 from tributary.adapters.fact_files import S3FactObjects
 from tributary.adapters.fact_manifest import DynamoManifests
 from tributary.adapters.fact_workshop import workshop_of
+from tributary.adapters.generations import DynamoGenerations
 from tributary.adapters.lease import DynamoLease
 from tributary.clock import SystemClock
 from tributary.environments import CompactFactsEnv
@@ -29,13 +30,18 @@ metrics = Metrics()
 
 
 @cache
-def compaction() -> Compaction:
+def generations() -> DynamoGenerations:
+    return DynamoGenerations(aws.dynamodb, CompactFactsEnv.read(os.environ).config_table)
+
+
+@cache
+def compaction(generation: int) -> Compaction:
     """Built on the first tick, kept while this sandbox lives."""
     env = CompactFactsEnv.read(os.environ)
-    objects = S3FactObjects(aws.s3, env.facts_bucket)
+    objects = S3FactObjects(aws.s3, env.facts_bucket, generation=generation)
     return Compaction(
         lease=DynamoLease(aws.dynamodb, env.config_table, LEASE_PARTITION),
-        manifests=DynamoManifests(aws.dynamodb, env.config_table),
+        manifests=DynamoManifests(aws.dynamodb, env.config_table, generation=generation),
         objects=objects,
         workshop=workshop_of(objects, Path(tempfile.mkdtemp(prefix="facts-")), memory_mb=int(env.memory_mb), storage_mb=int(env.storage_mb)),
         owner=f"{os.getpid()}-{random.getrandbits(64):x}",
@@ -47,7 +53,10 @@ def compaction() -> Compaction:
 @logger.inject_lambda_context(clear_state=True)
 @metrics.log_metrics
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> None:
-    counts: Counter[str] = compaction().sweep() if event.get("sweep") else compaction().run(lambda: context.get_remaining_time_in_millis() / 1000)
+    counts: Counter[str] = Counter()
+    for generation in generations().now().written:
+        due = compaction(generation)
+        counts.update(due.sweep() if event.get("sweep") else due.run(lambda: context.get_remaining_time_in_millis() / 1000))
     logger.info("compacted", extra={"counts": dict(counts)})
     for name in ("merged", "left", "too_large"):
         metrics.add_metric(name=name, unit=MetricUnit.Count, value=counts[name])

@@ -18,9 +18,8 @@ from tributary.adapters import aws
 from tributary.adapters.config_store import DynamoKeyStore
 from tributary.adapters.contacts import DynamoContacts
 from tributary.adapters.duck import allowance_of
-from tributary.adapters.fact_files import PREFIX as FILES
 from tributary.adapters.fact_files import S3FactObjects
-from tributary.adapters.fact_manifest import MANIFEST, DynamoManifests
+from tributary.adapters.fact_manifest import DynamoManifests
 from tributary.adapters.fact_reader import DuckFacts
 from tributary.adapters.generations import DynamoGenerations
 from tributary.adapters.settings_store import DynamoRows
@@ -28,7 +27,6 @@ from tributary.control.http import Router, as_gateway_response, request_of
 from tributary.control.report_routes import ReportRoutes
 from tributary.environments import ReportsEnv
 from tributary.facts.served import ServedFacts
-from tributary.generations import prefix_of
 from tributary.reports.engine import REPORTS
 from tributary.reports.reporting import reports_of
 
@@ -45,10 +43,9 @@ def router() -> Router:
     generations = DynamoGenerations(dynamodb, env.config_table)
 
     def facts_of(generation: int) -> DuckFacts:
-        prefix = prefix_of(generation)
         return DuckFacts(
-            S3FactObjects(aws.s3_for_caller, env.facts_bucket, prefix=prefix + FILES),
-            DynamoManifests(dynamodb, env.config_table, manifest=prefix + MANIFEST),
+            S3FactObjects(aws.s3_for_caller, env.facts_bucket, generation=generation),
+            DynamoManifests(dynamodb, env.config_table, generation=generation),
             Path(tempfile.mkdtemp(prefix="facts-")),
             allowance=sizes.engine,
             room=sizes.room,

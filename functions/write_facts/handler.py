@@ -14,15 +14,13 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from tributary.adapters import aws
 from tributary.adapters.duck import Allowance, Engine
-from tributary.adapters.fact_files import PREFIX as FILES
 from tributary.adapters.fact_files import FactFiles, S3FactObjects
-from tributary.adapters.fact_manifest import MANIFEST, DynamoManifests
+from tributary.adapters.fact_manifest import DynamoManifests
 from tributary.adapters.generations import DynamoGenerations
 from tributary.adapters.poison import DynamoPoisonRecords
 from tributary.clock import SystemClock
 from tributary.environments import WriteFactsEnv
 from tributary.facts.writing import WriteFacts
-from tributary.generations import prefix_of
 
 ENGINE_MB: Final = 256
 """A batch is at most 6 MB of messages; the rest of the function's memory is Python's."""
@@ -48,10 +46,9 @@ def write() -> WriteFacts:
 
     @cache
     def sink_of(generation: int) -> FactFiles:
-        prefix = prefix_of(generation)
         return FactFiles(
-            S3FactObjects(aws.s3, env.facts_bucket, prefix=prefix + FILES),
-            DynamoManifests(aws.dynamodb, env.config_table, manifest=prefix + MANIFEST),
+            S3FactObjects(aws.s3, env.facts_bucket, generation=generation),
+            DynamoManifests(aws.dynamodb, env.config_table, generation=generation),
             engine,
             folder(),
             SystemClock().now,

@@ -327,8 +327,6 @@ def _stack(patch: pytest.MonkeyPatch) -> dict[str, str]:
         "SYNC_QUEUE_URL": urls["sync"],
         "FACTS_QUEUE_URL": urls["facts"],
         "FACTS_BUCKET": "facts",
-        "MEMORY_MB": "1024",
-        "STORAGE_MB": "512",
         "NOTICE_TOPIC": boto3.client("sns").create_topic(Name="notices")["TopicArn"],
         "SECRETS_PREFIX": f"/{STACK}",
         "UNKNOWN_KEY": "refuse",

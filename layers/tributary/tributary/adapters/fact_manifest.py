@@ -18,6 +18,7 @@ from tributary.adapters import dynamo
 from tributary.errors import WriteConflict
 from tributary.facts.manifest import Base, FactFile, Manifest, Partition, Place, Replaced
 from tributary.facts.tables import Kind
+from tributary.generations import FIRST, prefix_of
 from tributary.identity.digests import public_digest
 
 if TYPE_CHECKING:
@@ -35,13 +36,13 @@ _base: Final = msgspec.json.Decoder(Base)
 
 
 class DynamoManifests:
-    """`Manifests` on DynamoDB. `manifest`: the partition key, another for facts that are built beside these."""
+    """`Manifests` on DynamoDB."""
 
-    def __init__(self, client: Callable[[], DynamoDBClient], table: str, *, manifest: str = MANIFEST, sleep: Callable[[float], None] = time.sleep) -> None:
+    def __init__(self, client: Callable[[], DynamoDBClient], table: str, *, generation: int = FIRST, sleep: Callable[[float], None] = time.sleep) -> None:
         self._client = client
         self._table = table
-        self._manifest = manifest
-        self._replaced = f"{manifest}-replaced"
+        self._manifest = prefix_of(generation) + MANIFEST
+        self._replaced = f"{self._manifest}-replaced"
         self._sleep = sleep
 
     def read(self) -> Manifest:
@@ -116,6 +117,12 @@ class DynamoManifests:
         for item in list(rows):
             key = dynamo.key(self._replaced, item["sk"]["S"])
             dynamo.ask(lambda key=key: self._client().delete_item(TableName=self._table, Key=key), _STORE)  # type: ignore[misc]  # mypy cannot infer a default's lambda
+
+    def drop(self) -> None:
+        """Forget all of it, of a generation that nobody writes or reads."""
+        for partition in (self._manifest, self._replaced):
+            for item in list(dynamo.query(self._client(), self._table, partition, store=_STORE, ProjectionExpression="pk, sk")):
+                dynamo.ask(lambda item=item: self._client().delete_item(TableName=self._table, Key=dynamo.key(item["pk"]["S"], item["sk"]["S"])), _STORE)  # type: ignore[misc]
 
     def erased_revision(self) -> int:
         key = dynamo.key(self._manifest, _ERASED)

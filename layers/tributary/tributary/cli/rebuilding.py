@@ -17,13 +17,12 @@ from typing import TYPE_CHECKING, Final
 from rich.console import Group, RenderableType
 from rich.table import Table
 
-from tributary.adapters import dynamo
 from tributary.adapters.config_store import DynamoAccount, DynamoLinkedConnections
 from tributary.adapters.contacts import DynamoContacts
 from tributary.adapters.duck import Allowance
 from tributary.adapters.event_log import DynamoEventLog
-from tributary.adapters.fact_files import PREFIX, S3FactObjects
-from tributary.adapters.fact_manifest import MANIFEST, DynamoManifests
+from tributary.adapters.fact_files import S3FactObjects
+from tributary.adapters.fact_manifest import DynamoManifests
 from tributary.adapters.fact_reader import DuckFacts
 from tributary.adapters.queues import SqsQueue
 from tributary.adapters.secrets import SsmSecrets, digests_from
@@ -37,7 +36,7 @@ from tributary.facts.of_contacts import Settings
 from tributary.facts.queued import QueuedFacts
 from tributary.facts.tables import Kind
 from tributary.facts.telling import Telling
-from tributary.generations import Generations, prefix_of
+from tributary.generations import Generations
 from tributary.ports import RemoveRow
 from tributary.rebuild import told
 from tributary.rebuild.people import Differences, People, differences
@@ -129,9 +128,7 @@ class Rebuild:
         for place, names in places.items():
             objects.delete(place, names)
             counts["files"] += len(names)
-        manifest = prefix_of(generation) + MANIFEST
-        for item in list(dynamo.query(self.target.dynamodb, self.target.config_table, manifest, store="CONFIG", ProjectionExpression="pk, sk")):
-            self.target.dynamodb.delete_item(TableName=self.target.config_table, Key=dynamo.key(manifest, item["sk"]["S"]))
+        self._manifests(generation).drop()
         return counts
 
     def _replay(self, generation: int) -> Replay:
@@ -170,10 +167,10 @@ class Rebuild:
         return DynamoContacts(lambda: self.target.dynamodb, self.target.contacts_table, generation=lambda: generation)
 
     def _objects(self, generation: int) -> S3FactObjects:
-        return S3FactObjects(lambda: self.target.s3, self.target.facts_bucket, prefix=prefix_of(generation) + PREFIX)
+        return S3FactObjects(lambda: self.target.s3, self.target.facts_bucket, generation=generation)
 
     def _manifests(self, generation: int) -> DynamoManifests:
-        return DynamoManifests(lambda: self.target.dynamodb, self.target.config_table, manifest=prefix_of(generation) + MANIFEST)
+        return DynamoManifests(lambda: self.target.dynamodb, self.target.config_table, generation=generation)
 
 
 def shown(verdict: Verdict) -> Group:
