@@ -17,6 +17,7 @@ from tributary.adapters.queues import SqsQueue
 from tributary.adapters.secrets import SsmSecrets, digests_from
 from tributary.environments import ContactFactsEnv
 from tributary.facts.of_contacts import Change, Settings
+from tributary.facts.queued import QueuedFacts
 from tributary.facts.telling import CONTACTS, Telling
 from tributary.stream import StreamReader
 
@@ -30,7 +31,7 @@ def stream() -> StreamReader[Change]:
     env = ContactFactsEnv.read(os.environ)
     account = DynamoAccount(aws.dynamodb, env.config_table)
     facts = Telling(
-        queue=SqsQueue(aws.sqs, env.facts_queue_url),
+        facts=QueuedFacts(SqsQueue(aws.sqs, env.facts_queue_url)),
         digests=digests_from(SsmSecrets(aws.ssm, env.secrets_prefix)),
         settings=lambda: Settings.of(account.get()),
     )

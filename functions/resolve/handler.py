@@ -25,6 +25,7 @@ from tributary.adapters.suppressions import DynamoSuppressions
 from tributary.contacts.resolver import Resolver
 from tributary.environments import ResolveEnv
 from tributary.events import Event
+from tributary.facts.queued import QueuedFacts
 from tributary.facts.telling import Telling
 from tributary.stream import LOG, StreamReader
 
@@ -47,7 +48,7 @@ def stream() -> StreamReader[Event]:
         linked=DynamoLinkedConnections(aws.dynamodb, env.config_table),
     )
 
-    facts = Telling(queue=SqsQueue(aws.sqs, env.facts_queue_url), digests=digests)
+    facts = Telling(facts=QueuedFacts(SqsQueue(aws.sqs, env.facts_queue_url)), digests=digests)
 
     def resolve(events: Sequence[Event]) -> Counter[str]:
         outcome = resolver.resolve(events)

@@ -17,12 +17,13 @@ from functions.konnektive_poll import handler  # all that the function loads cou
 from tests.kit.sync import MemoryCatalogue
 from tributary.adapters.http import HttpVendor
 from tributary.clock import SystemClock
+from tributary.lease import Lease
 from tributary.ports import Connections, OutMessage, Secrets
 from tributary.settings import Connection
 from tributary.sources.konnektive.records import Kind, Place, RecordState
 from tributary.sync.api import LARGEST_ANSWER
 from tributary.sync.poll import Poll
-from tributary.sync.state import History, Lease, Live, Status
+from tributary.sync.state import History, Live, Status
 from tributary.sync.streams import Stream
 from tributary.sync.tasks import DayTask, SyncTask, decoder
 

@@ -19,13 +19,13 @@ from tests.kit.config import KINDS, MemoryRows, MemorySecrets, MovingClock, RowK
 from tests.kit.contacts import Links
 from tests.kit.moto import create_table
 from tributary.access import KeyStore, hash_key
-from tributary.adapters.config_store import DynamoConnections, DynamoKeyStore, DynamoLinkedConnections
+from tributary.adapters.config_store import DynamoAccount, DynamoConnections, DynamoKeyStore, DynamoLinkedConnections
 from tributary.adapters.settings_store import DynamoRows, SsmSecretStore
-from tributary.drafts import ConnectionChange, KeyRotation, NewConnection, NewKey, NewSource, SourceChange
+from tributary.drafts import AccountChange, ConnectionChange, KeyRotation, NewConnection, NewKey, NewSource, SourceChange
 from tributary.errors import CredentialMissing, StoreUnavailable
 from tributary.operator import Change, DeleteRow, Operator, PutRow, Row, Rows, SecretStore, VersionConflict
 from tributary.ports import LinkedConnections
-from tributary.settings import Connection, ConnectionType, Source, UnreadableConnection
+from tributary.settings import Account, Connection, ConnectionType, Source, UnreadableConnection
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -317,3 +317,21 @@ def test_a_link_is_at_most_thirty_seconds_old_and_a_row_of_a_newer_release_links
     assert links.of("src_1") == "con_1"
     clock.move(1)
     assert links.of("src_1") is None
+
+
+def test_the_accounts_settings_are_at_most_thirty_seconds_old_and_have_defaults_until_somebody_sets_them(dynamodb: DynamoDBClient) -> None:
+    clock = MovingClock()
+    account = DynamoAccount(lambda: dynamodb, TABLE, clock.monotonic)
+    assert account.get() == Account()
+    operator = Operator(rows=DynamoRows(lambda: dynamodb, TABLE), secrets=MemorySecrets(), kinds=KINDS, now=lambda: NOON)
+    operator.update_account(AccountChange(report_fields=["plan"]))
+    clock.move(29)
+    assert account.get().report_fields == []
+    clock.move(1)
+    assert account.get().report_fields == ["plan"]
+
+
+def test_an_accounts_settings_that_cannot_be_read_are_never_taken_for_defaults(dynamodb: DynamoDBClient) -> None:
+    DynamoRows(lambda: dynamodb, TABLE).commit([PutRow("account", "settings", '{"report_fields": 5}', 0)])
+    with pytest.raises(StoreUnavailable):
+        DynamoAccount(lambda: dynamodb, TABLE).get()

@@ -13,9 +13,10 @@ from tests.kit.moto import Faults, dynamodb_table
 from tests.kit.sync import MemoryCatalogue, MemoryRecordStates, MemorySyncStore
 from tributary.adapters.sync_store import DynamoCatalogue, DynamoRecordStates, DynamoSyncStore
 from tributary.errors import StoreUnavailable, WriteConflict
+from tributary.lease import Lease
 from tributary.sources.konnektive.catalogue import CatalogueEntry
 from tributary.sources.konnektive.records import Kind, Place, RecordState
-from tributary.sync.state import Counted, Difference, History, Lease, Live, Month, RecordStates, Status, SyncStore
+from tributary.sync.state import Counted, Difference, History, Live, Month, RecordStates, Status, SyncStore
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient

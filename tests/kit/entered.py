@@ -16,11 +16,13 @@ class MemoryBatchFiles:
 
     def __init__(self) -> None:
         self.files: dict[str, bytes] = {}
+        self.read: list[str] = []
 
     def put(self, name: str, body: bytes) -> None:
         self.files[name] = body
 
     def get(self, name: str) -> bytes | None:
+        self.read.append(name)
         return self.files.get(name)
 
     def delete(self, name: str) -> None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import boto3
 import msgspec
@@ -16,13 +17,18 @@ from tests.kit.config import MovingClock
 from tests.kit.moto import dynamodb_table
 from tributary.adapters.aws import CLIENT_CONFIG
 from tributary.adapters.duck import Allowance, Engine
+from tributary.adapters.fact_cache import FactCache
 from tributary.adapters.fact_files import FactFiles, S3FactObjects
 from tributary.adapters.fact_manifest import DynamoManifests
 from tributary.adapters.fact_reader import DuckFacts
+from tributary.adapters.fact_workshop import DuckWorkshop
+from tributary.adapters.lease import DynamoLease
 from tributary.errors import WriteConflict
+from tributary.facts.compaction import Compaction
 from tributary.facts.erasure import without
-from tributary.facts.manifest import Base, FactFile, FactObjects, Manifest, Manifests, Partition, Place, StoredObject
+from tributary.facts.manifest import Base, FactFile, FactObjects, Manifest, Manifests, Partition, Place, Replaced, StoredObject
 from tributary.facts.tables import TABLES, ContactFact, Fact, IdentityFact, Kind, WeakLinkFact
+from tributary.lease import Lease, Leasing
 
 ALLOWANCE = Allowance(memory_mb=500, seconds=20)
 ROOM = 1 << 30
@@ -36,6 +42,7 @@ class MemoryManifests:
         self.manifest = Manifest()
         self.nodes: set[str] = set()
         self.reads = 0
+        self.rows: list[Replaced] = []
 
     def read(self) -> Manifest:
         self.reads += 1
@@ -53,6 +60,15 @@ class MemoryManifests:
         if now.revision != before.revision:
             raise WriteConflict("swapped")
         self.manifest = self.manifest.with_([replace(now, base=base, fresh=now.fresh - before.fresh, revision=now.revision + 1)])
+
+    def will_replace(self, row: Replaced) -> None:
+        self.rows.append(row)
+
+    def replaced(self) -> list[Replaced]:
+        return list(self.rows)
+
+    def forget(self, row: Replaced) -> None:
+        self.rows.remove(row)
 
     def erased_revision(self) -> int:
         return self.manifest.erased
@@ -91,6 +107,24 @@ class MemoryObjects:
         return [StoredObject(place=place, name=name, written_at=at) for (place, name), (_, at) in self.held.items()]
 
 
+class MemoryLease:
+    """`Leasing` in memory."""
+
+    def __init__(self) -> None:
+        self.held: tuple[str, datetime] | None = None
+
+    def take(self, owner: str, now: datetime, seconds: float) -> Lease:
+        before = self.held
+        if before is not None and before[0] != owner and before[1] > now:
+            return Lease.HELD
+        self.held = (owner, now + timedelta(seconds=seconds))
+        return Lease.TAKEN if before is None or before[0] == owner else Lease.LEFT
+
+    def release(self, owner: str) -> None:
+        if self.held is not None and self.held[0] == owner:
+            self.held = None
+
+
 @dataclass
 class Store:
     """A fact store of its own folder."""
@@ -99,11 +133,28 @@ class Store:
     objects: FactObjects
     folder: Path
     clock: MovingClock = field(default_factory=MovingClock)
+    lease: Leasing = field(default_factory=MemoryLease)
 
     def __post_init__(self) -> None:
         self.engine = Engine(self.folder / "write", ALLOWANCE)
         self.sink = FactFiles(self.objects, self.manifests, lambda: self.engine, self.folder / "write", self.clock.now)
         self.facts = self.reader("read")
+
+    def compaction(self, owner: str = "a", **options: Any) -> Compaction:
+        """Another sandbox's."""
+        folder = self.folder / f"compact-{owner}"
+        cache = FactCache(self.objects, folder / "cache", ROOM)
+        engine = Engine(folder, ALLOWANCE)
+        return Compaction(
+            lease=self.lease,
+            manifests=self.manifests,
+            objects=self.objects,
+            workshop=DuckWorkshop(lambda: engine, cache, folder),
+            owner=owner,
+            now=self.clock.now,
+            name=lambda: uuid4().hex,
+            **options,
+        )
 
     def reader(self, name: str, *, room: int = ROOM, allowance: Allowance = ALLOWANCE) -> DuckFacts:
         """Another sandbox's."""
@@ -121,7 +172,9 @@ def aws_store(folder: Path) -> Iterator[tuple[Store, Any, Any]]:
     with dynamodb_table() as dynamodb:
         s3 = boto3.client("s3", region_name="us-east-1", aws_access_key_id="test", aws_secret_access_key="test", config=CLIENT_CONFIG)
         s3.create_bucket(Bucket=BUCKET)
-        yield Store(DynamoManifests(lambda: dynamodb, "table", sleep=lambda _: None), S3FactObjects(lambda: s3, BUCKET), folder), dynamodb, s3
+        manifests = DynamoManifests(lambda: dynamodb, "table", sleep=lambda _: None)
+        lease = DynamoLease(lambda: dynamodb, "table", "facts-compaction")
+        yield Store(manifests, S3FactObjects(lambda: s3, BUCKET), folder, lease=lease), dynamodb, s3
 
 
 class PlainFacts:

@@ -11,10 +11,11 @@ import msgspec
 from local.fakes.fake import Fake, Request
 from tributary.destinations.encoding import encode_pairs
 from tributary.errors import StoreUnavailable, VendorUnavailable, WriteConflict
+from tributary.lease import Lease
 from tributary.ports import VendorAnswer, VendorRequest
 from tributary.sources.konnektive.catalogue import CatalogueEntry
 from tributary.sources.konnektive.records import Kind, Place, RecordState
-from tributary.sync.state import History, Lease, Live, Status
+from tributary.sync.state import History, Live, Status
 
 
 class MemorySyncStore:

@@ -182,8 +182,10 @@ def test_credentials_are_in_nothing_that_is_shown() -> None:
 def test_an_export_applied_changes_nothing_here_and_makes_the_same_elsewhere() -> None:
     bench = Bench()
     apply(bench, FILE)
-    bench.operator.update_account(AccountChange(time_zone="Europe/Oslo", report_defaults={"model": "linear", "lookback": 30, "half_life": 2.5}))
+    defaults = {"model": "linear", "lookback": 30, "half_life": 2.5}
+    bench.operator.update_account(AccountChange(time_zone="Europe/Oslo", report_defaults=defaults, report_fields=["plan", "how found"]))
     text = config_file.export(bench.operator)
+    assert 'report_fields = ["plan", "how found"]' in text
     assert planned(bench, text).changes == []
     assert SECRET not in text
     other = Bench()

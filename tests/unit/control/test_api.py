@@ -132,6 +132,7 @@ def test_an_account_is_read_and_changed() -> None:
     changed = bench.call("PATCH", "/api/account", {"name": "Ferry Shop", "time_zone": "Europe/Oslo", "report_defaults": {"model": "last_touch"}})
     assert changed.body == {**fresh.body, "name": "Ferry Shop", "time_zone": "Europe/Oslo", "report_defaults": {"model": "last_touch"}, "version": 1}
     assert bench.call("GET", "/api/account").body == changed.body
+    assert bench.call("PATCH", "/api/account", {"report_fields": ["plan"]}).body["report_fields"] == ["plan"]
 
 
 @pytest.mark.parametrize("target", ["/api/account", "/api/sources/{source}", "/api/connections/{connection}"])

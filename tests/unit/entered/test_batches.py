@@ -16,7 +16,7 @@ from tributary.entered.batches import AD_SPEND, Batches, KeyReused
 from tributary.errors import StoreUnavailable
 from tributary.facts.tables import AdSpendFact, Kind
 from tributary.identity.digests import public_digest
-from tributary.operator import NotFound, VersionConflict
+from tributary.operator import NotFound, Row, VersionConflict
 
 
 class Bench:
@@ -109,9 +109,11 @@ def test_the_same_rows_again_are_the_same_batch_while_nothing_else_touched_their
     assert bench.batches.enter([fact("b", 2), fact("a", 1)]).repeated
     bench.batches.enter([fact("z", 9, date(2026, 3, 2))])
     assert bench.enter(a=1, b=2) == first
-    bench.enter(a=7)
+    later = bench.enter(a=7)
     again = bench.enter(a=1, b=2)
     assert again != first
+    bench.batches.delete(later)
+    assert bench.enter(a=1, b=2) == again
     assert bench.standing()["a"] == 1
 
 
@@ -146,6 +148,39 @@ def test_two_who_enter_at_the_same_moment_are_both_kept_in_one_order() -> None:
     assert bench.standing() == {"a": 1}
     assert len({batch.number for batch in bench.batches.all()}) == 2
     assert bench.files.files.keys() == {f"ad-spend/{batch.id}" for batch in bench.batches.all()}
+
+
+def test_the_same_that_somebody_enters_while_it_is_looked_for_is_seen() -> None:
+    bench = Bench()
+    ids: list[str] = []
+
+    class Meanwhile(MemoryRows):
+        def get(self, pk: str, sk: str) -> Row | None:
+            if pk == "entered" and not ids:
+                ids.append(bench.enter(a=1))
+            return bench.rows.get(pk, sk)
+
+        def under(self, pk: str) -> Any:
+            return bench.rows.under(pk)
+
+        def commit(self, changes: Any) -> None:
+            bench.rows.commit(changes)
+
+    batches = Batches(AD_SPEND, rows=Meanwhile(), files=bench.files, sink=bench.sink, now=bench.clock.now)
+    assert [batches.enter([fact("a", 1)]).batch.id] == ids
+    assert [batch.id for batch in bench.batches.all()] == ids
+
+
+def test_taking_back_reads_the_files_of_its_days_alone_and_none_older_than_it_needs() -> None:
+    bench = Bench()
+    bench.batches.enter([fact("a", 1)])
+    bench.batches.enter([fact("a", 2)])
+    bench.batches.enter([fact("a", 9, date(2026, 4, 1))])
+    last = bench.enter(a=3)
+    bench.files.read.clear()
+    bench.batches.delete(last)
+    assert len(bench.files.read) == 2  # its own, and the one that it had hidden
+    assert bench.sink.told[-1][1].version > bench.sink.told[-2][1].version
 
 
 def test_two_who_send_the_same_at_the_same_moment_have_one_batch() -> None:

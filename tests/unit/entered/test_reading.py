@@ -83,6 +83,11 @@ def test_millionths_are_rounded_half_to_even(micros: int, currency: str) -> None
     assert reader(str(micros)).micros("cell", currency) == round(exact)
 
 
+@pytest.mark.parametrize(("micros", "yen"), [(500_000, 0), (1_500_000, 2), (2_500_000, 2), (500_001, 1), (-500_000, 0), (-1_500_000, -2)])
+def test_half_a_minor_unit_goes_to_the_even_one(micros: int, yen: int) -> None:
+    assert reader(str(micros)).micros("cell", "JPY") == yen
+
+
 @pytest.mark.parametrize("text", ["1.2021E+17", "1.2E17", "1E+17", "120210000000000000.0"])
 def test_an_id_that_a_spreadsheet_rounded_is_refused(text: str) -> None:
     read = reader(text)
@@ -117,7 +122,7 @@ def test_a_rate_is_the_decimal_that_was_written(rate: Decimal) -> None:
     assert reader(f"{rate:f}", "json").rate("cell") == rate
 
 
-@pytest.mark.parametrize("value", ["0", "-1", "1,08", "1e-3", 0, True, None, Decimal("1e999999"), Decimal("0.0000000000001"), "1.0842 USD"])
+@pytest.mark.parametrize("value", ["0", "-1", "1,08", "1e-3", 0, True, None, Decimal("1e999999999999"), Decimal("0.0000000000001"), "1.0842 USD"])
 def test_a_rate_that_is_none_is_refused(value: Any) -> None:
     read = reader(value, "json")
     assert read.rate("cell") is None

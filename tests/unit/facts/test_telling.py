@@ -14,6 +14,7 @@ from tests.kit.stores import MemoryPoison, MemoryQueue
 from tributary.errors import StoreUnavailable
 from tributary.facts.message import unpack
 from tributary.facts.of_contacts import Change, Image
+from tributary.facts.queued import QueuedFacts
 from tributary.facts.tables import Kind
 from tributary.facts.telling import CONTACTS, Telling, changes_of_stream
 from tributary.ports import RowKey
@@ -58,7 +59,7 @@ def test_a_record_without_a_row_is_named_by_its_key(image: dict[str, Any]) -> No
 def test_changes_are_told_and_counted() -> None:
     world, queue = StreamedWorld(), MemoryQueue()
     world.take(identify(user_id="1", traits={"email": "ana@quay.example"}))
-    counts = Telling(queue=queue, digests=DIGESTS).changes(world.streamed.changes)
+    counts = Telling(facts=QueuedFacts(queue), digests=DIGESTS).changes(world.streamed.changes)
     assert told(queue) == {Kind.CONTACTS: counts["facts_contacts"], Kind.IDENTITIES: counts["facts_identities"]}
     assert counts["facts_identities"] == 2
 
@@ -66,21 +67,21 @@ def test_changes_are_told_and_counted() -> None:
 def test_events_are_told_with_what_was_left_out_of_them() -> None:
     queue = MemoryQueue()
     visit = page(anonymous_id="b-1", properties={"url": "https://quay.example/?utm_source=forum&utm_medium=referral&utm_term=ana%40quay.example"})
-    counts = Telling(queue=queue, digests=DIGESTS).events([visit, track(user_id="1")])
+    counts = Telling(facts=QueuedFacts(queue), digests=DIGESTS).events([visit, track(user_id="1")])
     assert told(queue) == {Kind.TOUCHES: 1, Kind.ACTIVITIES: 2}
     assert counts == {"facts_touches": 1, "facts_activities": 2, "left_out_personal": 1}
 
 
 def test_a_queue_that_refuses_gives_the_batch_back() -> None:
     with pytest.raises(StoreUnavailable):
-        Telling(queue=MemoryQueue(refuse=lambda _: True), digests=DIGESTS).events([track(user_id="1")])
+        Telling(facts=QueuedFacts(MemoryQueue(refuse=lambda _: True)), digests=DIGESTS).events([track(user_id="1")])
 
 
 def test_a_row_that_cannot_be_told_is_set_aside_without_a_copy_and_the_rest_is_told() -> None:
     world, queue, poison = StreamedWorld(), MemoryQueue(), MemoryPoison()
     world.take(identify(user_id="1", traits={"email": "ana@quay.example"}))
     broken = Change(key=RowKey("contact#" + "c" * 32, "root"), old=None, new=Image(1, b"{ana@quay.example"))
-    reader = StreamReader("contact_facts", Telling(queue=queue, digests=DIGESTS).changes, poison, CONTACTS)
+    reader = StreamReader("contact_facts", Telling(facts=QueuedFacts(queue), digests=DIGESTS).changes, poison, CONTACTS)
     counts = reader.read([record(change) for change in (*world.streamed.changes, broken)])
     assert counts["set_aside"] == 1
     assert told(queue)[Kind.IDENTITIES] == 2

@@ -105,6 +105,10 @@ class Engine:
         """The one value of the one row."""
         return int(self.run(sql, parameters)[0][0])
 
+    def some(self, table: str) -> bool:
+        """Whether it has rows."""
+        return bool(self.run(f"SELECT 1 FROM {table} LIMIT 1"))  # noqa: S608  # a name of ours
+
     def close(self) -> None:
         self._connection.close()
 

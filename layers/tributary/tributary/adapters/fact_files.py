@@ -1,7 +1,7 @@
 """Facts into files: rows → Parquet → the bucket → the manifest.
 
-A file's name is the hour and a digest of its rows. So whoever tries again within the hour puts the same file in the same place and names what is named, while
-a name that was dropped long ago, whose file may be about to be deleted, is never taken up again (`facts/compaction.py`).
+A file's name is ten minutes of the clock and a digest of its rows. So whoever tries again within them puts the same file in the same place and names what is
+named, while a name that was dropped an hour ago, whose file is about to be deleted, is never taken up again (`facts/compaction.py`).
 """
 
 from __future__ import annotations
@@ -107,7 +107,8 @@ class FactFiles:
 
     def _write(self, place: Place, facts: Sequence[Fact]) -> None:
         lines = _encoder.encode_lines(facts)
-        name = f"{self._now():%Y%m%dT%H}-{hashlib.sha256(lines).hexdigest()[:32]}"
+        now = self._now()
+        name = f"{now:%Y%m%dT%H}{now.minute // 10}-{hashlib.sha256(lines).hexdigest()[:32]}"
         self._folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=self._folder) as here:
             written = Path(here) / "rows.json"

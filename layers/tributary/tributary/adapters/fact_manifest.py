@@ -1,12 +1,14 @@
 """The manifest of FACTS on CONFIG: pk `facts`, sk `<kind>#<month>`; `fresh` is a set of strings, `base` JSON, `v` counts swaps.
 
-Erased nodes are rows of pk `erased`, sk the node; the row `facts` / `erased` counts how often the list was added to, so that who has read it can tell.
+Erased nodes are rows of pk `erased`, sk the node; the row `facts` / `erased` counts how often the list was added to, so that a reader can tell. Rows of pk
+`facts-replaced`, sk `<time>#<kind>#<month>#<number>`, name the files that are to be looked at an hour later.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence, Set
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -14,7 +16,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from tributary.adapters import dynamo
 from tributary.errors import WriteConflict
-from tributary.facts.manifest import Base, FactFile, Manifest, Partition, Place
+from tributary.facts.manifest import Base, FactFile, Manifest, Partition, Place, Replaced
 from tributary.facts.tables import Kind
 
 if TYPE_CHECKING:
@@ -25,6 +27,8 @@ _ERASED: Final = "erased"
 _STORE: Final = "the manifest of FACTS"
 _REFUSED: Final = "ConditionalCheckFailedException"
 
+_NAMES: Final = 2_000
+"""Names of one row: of about 50 bytes each, in an item of at most 400 KB."""
 _KINDS: Final = frozenset(kind.value for kind in Kind)
 _base: Final = msgspec.json.Decoder(Base)
 
@@ -36,6 +40,7 @@ class DynamoManifests:
         self._client = client
         self._table = table
         self._manifest = manifest
+        self._replaced = f"{manifest}-replaced"
         self._sleep = sleep
 
     def read(self) -> Manifest:
@@ -88,6 +93,27 @@ class DynamoManifests:
                 raise WriteConflict(f"another compaction has swapped {before.place.kind} of {before.place.month}") from error
             raise dynamo.unavailable(error, _STORE) from error
 
+    def will_replace(self, row: Replaced) -> None:
+        names = sorted(row.names)
+        parts = [names[first : first + _NAMES] for first in range(0, len(names), _NAMES)]
+        items = [{**dynamo.key(self._replaced, f"{_replaced_sort(row)}#{number}"), "names": {"SS": part}} for number, part in enumerate(parts)]
+        dynamo.put_all(self._client(), self._table, items, store=_STORE, sleep=self._sleep)
+
+    def replaced(self) -> list[Replaced]:
+        found: dict[tuple[datetime, Place], set[str]] = {}
+        for item in dynamo.query(self._client(), self._table, self._replaced, store=_STORE, ConsistentRead=True):
+            at, kind, month, _ = item["sk"]["S"].split("#")
+            if kind in _KINDS:
+                found.setdefault((datetime.fromisoformat(at), Place(Kind(kind), month)), set()).update(item["names"]["SS"])
+        return [Replaced(at=at, place=place, names=frozenset(names)) for (at, place), names in found.items()]
+
+    def forget(self, row: Replaced) -> None:
+        values = {":sk": {"S": f"{_replaced_sort(row)}#"}}
+        rows = dynamo.query(self._client(), self._table, self._replaced, store=_STORE, where="begins_with(sk, :sk)", values=values, ConsistentRead=True)
+        for item in list(rows):
+            key = dynamo.key(self._replaced, item["sk"]["S"])
+            dynamo.ask(lambda key=key: self._client().delete_item(TableName=self._table, Key=key), _STORE)  # type: ignore[misc]  # mypy cannot infer a default's lambda
+
     def erased_revision(self) -> int:
         key = dynamo.key(self._manifest, _ERASED)
         item = dynamo.ask(lambda: self._client().get_item(TableName=self._table, Key=key, ConsistentRead=True), _STORE).get("Item")
@@ -113,6 +139,10 @@ class DynamoManifests:
 
 def _sort(place: Place) -> str:
     return f"{place.kind}#{place.month}"
+
+
+def _replaced_sort(row: Replaced) -> str:
+    return f"{row.at.isoformat()}#{_sort(row.place)}"
 
 
 def _partition(item: dict[str, Any]) -> Partition | None:

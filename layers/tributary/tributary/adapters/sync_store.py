@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence, Set
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import msgspec
 from botocore.exceptions import BotoCoreError, ClientError
 
 from tributary.adapters import dynamo
+from tributary.adapters.lease import DynamoLease
 from tributary.errors import WriteConflict
+from tributary.lease import Lease
 from tributary.sources.konnektive.catalogue import CatalogueEntry
 from tributary.sources.konnektive.records import Kind, Place, RecordState
-from tributary.sync.state import History, Lease, Live, Status
+from tributary.sync.state import History, Live, Status
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -53,41 +55,10 @@ class DynamoSyncStore:
         dynamo.ask(lambda: self._client().put_item(TableName=self._table, Item=item), _STORE)
 
     def lease(self, connection: str, owner: str, now: datetime, seconds: float) -> Lease:
-        try:
-            before = (
-                self._client()
-                .put_item(
-                    TableName=self._table,
-                    Item={
-                        **dynamo.key(_partition(connection), "lease"),
-                        "owner": {"S": owner},
-                        "until": {"S": (now + timedelta(seconds=seconds)).isoformat()},
-                    },
-                    ConditionExpression="attribute_not_exists(pk) OR #owner = :owner OR #until < :now",
-                    ExpressionAttributeNames={"#owner": "owner", "#until": "until"},
-                    ExpressionAttributeValues={":owner": {"S": owner}, ":now": {"S": now.isoformat()}},
-                    ReturnValues="ALL_OLD",
-                )
-                .get("Attributes")
-            )
-        except (BotoCoreError, ClientError) as error:
-            if dynamo.code_of(error) == _REFUSED:
-                return Lease.HELD
-            raise dynamo.unavailable(error, _STORE) from error
-        return Lease.LEFT if before and before["owner"]["S"] != owner else Lease.TAKEN
+        return DynamoLease(self._client, self._table, _partition(connection)).take(owner, now, seconds)
 
     def release(self, connection: str, owner: str) -> None:
-        try:
-            self._client().delete_item(
-                TableName=self._table,
-                Key=dynamo.key(_partition(connection), "lease"),
-                ConditionExpression="#owner = :owner",
-                ExpressionAttributeNames={"#owner": "owner"},
-                ExpressionAttributeValues={":owner": {"S": owner}},
-            )
-        except (BotoCoreError, ClientError) as error:
-            if dynamo.code_of(error) != _REFUSED:
-                raise dynamo.unavailable(error, _STORE) from error
+        DynamoLease(self._client, self._table, _partition(connection)).release(owner)
 
     def _get(self, connection: str, sort: str, kind: type[Row]) -> tuple[Row | None, int]:
         key = dynamo.key(_partition(connection), sort)

@@ -80,11 +80,6 @@ class Batch(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     deleted_number: int | None = None
     """In the sequence: the version of what its keys were told when it went."""
 
-    @property
-    def latest_number(self) -> int:
-        """Of what last happened to it."""
-        return self.deleted_number or self.number
-
 
 @dataclass(frozen=True)
 class Entered:
@@ -167,7 +162,8 @@ class Batches(Generic[R]):
 
     def all(self) -> list[Batch]:
         """The batches that stand, the newest first."""
-        return sorted((batch for batch in self._listed() if batch.deleted_at is None), key=lambda batch: -batch.number)
+        listed = [msgspec.json.decode(row.data, type=Batch) for _, row in self._rows.under(self._pk)]
+        return sorted((batch for batch in listed if batch.deleted_at is None), key=lambda batch: -batch.number)
 
     def one(self, id: str) -> Batch:
         """A batch that stands. Raises `NotFound`."""
@@ -235,9 +231,6 @@ class Batches(Generic[R]):
     def _file(self, id: str) -> str:
         return f"{self._kind.folder}/{id}"
 
-    def _listed(self) -> list[Batch]:
-        return [msgspec.json.decode(row.data, type=Batch) for _, row in self._rows.under(self._pk)]
-
     def _batch(self, id: str) -> Batch | None:
         row = self._rows.get(self._pk, id)
         return None if row is None else msgspec.json.decode(row.data, type=Batch)
@@ -291,7 +284,7 @@ class Batches(Generic[R]):
         batch = None if row is None else self._batch(msgspec.json.decode(row.data, type=_Reference).batch)
         if batch is None or batch.deleted_at is not None:
             return None
-        later = [other for other in self._listed() if other.latest_number > batch.number and _overlap(other, batch)]
+        later = [other for other in self.all() if other.number > batch.number and _overlap(other, batch)]
         return None if later else batch
 
     def _facts(self, batch: Batch) -> list[R]:

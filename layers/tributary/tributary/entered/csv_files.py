@@ -24,6 +24,7 @@ MAX_TITLE_ROWS: Final = 10
 _DELIMITERS: Final = (",", ";", "\t")
 _WITH_CURRENCY: Final = re.compile(r"(.+?)\s*\(([A-Za-z]{3})\)")
 """As Meta writes it: `Amount spent (USD)`."""
+_DAYS: Final = frozenset({"date", "day"})
 _UTF16: Final = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
@@ -140,7 +141,7 @@ def _lacking(header: _Header, columns: Columns) -> list[str]:
 def _table(header: _Header, records: Sequence[Sequence[str]], *, first: int) -> Table:
     rows: list[Row] = []
     for number, cells in enumerate(records, start=first):
-        if not any(cell.strip() for cell in cells):
+        if not any(cell.strip() for cell in cells) or _is_sum(header, cells):
             continue
         if len(cells) != len(header.columns):
             more = "more" if len(cells) > len(header.columns) else "fewer"
@@ -148,6 +149,11 @@ def _table(header: _Header, records: Sequence[Sequence[str]], *, first: int) -> 
             continue
         rows.append(Row(number, {column: cell for column, cell in zip(header.columns, cells, strict=True) if column is not None}))
     return Table(rows, header.ignored, header.currency)
+
+
+def _is_sum(header: _Header, cells: Sequence[str]) -> bool:
+    """Google ends its reports with rows such as `Total: Account`, in place of the day."""
+    return any(column in _DAYS and _folded(cell).startswith("total") for column, cell in zip(header.columns, cells, strict=False))
 
 
 def _folded(name: str) -> str:

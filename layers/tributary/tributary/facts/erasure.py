@@ -26,6 +26,6 @@ def without(kind: Kind, facts: Iterable[Fact], erased: Set[str]) -> Iterator[Fac
                 nodes = {fact.key}
                 fact = msgspec.structs.replace(fact, customers=tuple(one for one in fact.customers if one not in erased))  # noqa: PLW2901
             case _:
-                nodes = {fact.key, str(getattr(fact, "person", ""))}
+                nodes = {str(getattr(fact, "person", ""))}
         if not nodes & erased:
             yield fact

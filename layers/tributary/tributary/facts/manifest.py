@@ -15,7 +15,7 @@ from typing import Final, NamedTuple, Protocol, Self
 
 import msgspec
 
-from tributary.facts.tables import TABLES, Kind, Needs
+from tributary.facts.tables import ALL_MONTHS, TABLES, Kind, Needs
 from tributary.identity.digests import public_digest
 
 WHO_IS_WHO: Final = (Kind.IDENTITIES, Kind.WEAK_LINKS)
@@ -64,6 +64,11 @@ class Base(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Of identities: the latest generations, beside `files`, which hold all older ones."""
 
     @property
+    def files_generation(self) -> int:
+        """Of identities: the latest generation that is in `files`."""
+        return self.recent[0].generation - 1 if self.recent else self.folded
+
+    @property
     def every_file(self) -> tuple[FactFile, ...]:
         return (*self.files, *self.gone, *self.shared, *(file for recent in self.recent for file in recent.files))
 
@@ -74,6 +79,10 @@ _NOTHING: Final = Base()
 class Place(NamedTuple):
     kind: Kind
     month: str
+
+
+IDENTITIES: Final = Place(Kind.IDENTITIES, ALL_MONTHS)
+WEAK_LINKS: Final = Place(Kind.WEAK_LINKS, ALL_MONTHS)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,6 +130,15 @@ class Manifest:
         return public_digest(str(self.erased), *lines)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Replaced:
+    """Files that a compaction was about to replace, or to put in their place."""
+
+    at: datetime
+    place: Place
+    names: frozenset[str]
+
+
 class Manifests(Protocol):
     """The manifest and the list of erased nodes. All reads are strongly consistent; each call raises `StoreUnavailable`."""
 
@@ -133,6 +151,14 @@ class Manifests(Protocol):
 
     def swap(self, before: Partition, base: Base) -> None:
         """Put the base in place of `before`'s, and take `before`'s fresh files out. Raises `WriteConflict` if another base has come since."""
+
+    def will_replace(self, row: Replaced) -> None:
+        """Remember them: those that are not named in the end are to be deleted."""
+
+    def replaced(self) -> list[Replaced]:
+        """The oldest first."""
+
+    def forget(self, row: Replaced) -> None: ...
 
     def erased_revision(self) -> int: ...
 

@@ -3,12 +3,13 @@
 Everything here is text, made of names we know and of paths we made. A schema holds what one snapshot needs:
 
     asked               nodes whose person has to be known
-    identities          node → contact: all that is new since the bases were made, and of what is older what is asked
+    identities          node → contact: all that came in the latest generations, and of what is older what is asked
     weak                visitor → customers
+    moving              nodes that were identified, and contacts that were merged, since the oldest base was made
     people              node → person, of those that are somebody else by now
-    moved               the same, of those that a base can name: who was identified or merged since it was made, and visitors by their links
+    moved               the same, of those that a base can name: who is moving, and visitors by their links
     erased              nodes
-    raw_<kind>          fresh rows that count, by their month, as they were written
+    raw_<kind>          fresh rows that say something new, by their month, as they were written
     superseded_<kind>   keys of base rows, by month, that fresh rows took the place of
     fresh_<kind>        the fresh rows that stand, resolved
     <kind>              the relation that is asked
@@ -35,7 +36,12 @@ Months = Mapping[str, Sequence[str]]
 
 def columns_of(kind: Kind) -> list[str]:
     """What a relation offers."""
-    return [name for name in TABLES[kind].columns if name not in HIDDEN]
+    return [name for name in every_column(kind) if name not in HIDDEN]
+
+
+def every_column(kind: Kind) -> list[str]:
+    """What a file holds."""
+    return list(TABLES[kind].columns)
 
 
 def rows_of(kind: Kind, paths: Sequence[str]) -> str:
@@ -62,15 +68,16 @@ def newest(kind: Kind, rows: str) -> str:
 # ---------------------------------------------------------------- who is who
 
 
-def identities(new: Sequence[str], old: Sequence[str]) -> list[str]:
-    """`identities`, of files that are new since the bases were made, and of older ones. Needs `asked`, which it adds to: a new row may name a contact that was
-    merged long ago. Old files name people as of when they were made, so that one look into them is enough."""
-    made = [
-        f"CREATE TABLE new_identities AS {newest(Kind.IDENTITIES, by_month(Kind.IDENTITIES, {'all': new}))}",
-        "INSERT INTO asked SELECT key FROM new_identities UNION SELECT contact FROM new_identities",
+def identities(latest: Sequence[str], old: Sequence[str], moving: Sequence[str]) -> list[str]:
+    """`identities`, of the files of the latest generations and of the old ones; `moving`, of those of the latest that came after the oldest base was made.
+    Needs `asked`, and adds to it: a row may name a contact that was merged long ago. Old files name people as of when they were made: one look is enough."""
+    looked_up = f"SELECT key, contact FROM ({rows_of(Kind.IDENTITIES, old)}) SEMI JOIN asked ON node = key ANTI JOIN latest USING (key) WHERE NOT gone"
+    return [
+        f"CREATE TABLE latest AS {newest(Kind.IDENTITIES, by_month(Kind.IDENTITIES, {'all': latest}))}",
+        "INSERT INTO asked SELECT key FROM latest UNION SELECT contact FROM latest",
+        f"CREATE TABLE identities AS SELECT key, contact FROM latest WHERE NOT gone UNION ALL {looked_up}",
+        f"CREATE TABLE moving AS SELECT DISTINCT key AS node FROM ({rows_of(Kind.IDENTITIES, moving)})",
     ]
-    looked_up = f"SELECT key, contact FROM ({rows_of(Kind.IDENTITIES, old)}) SEMI JOIN asked ON node = key ANTI JOIN new_identities USING (key) WHERE NOT gone"
-    return [*made, f"CREATE TABLE identities AS SELECT key, contact FROM new_identities WHERE NOT gone UNION ALL {looked_up}"]
 
 
 def weak(paths: Sequence[str]) -> list[str]:
@@ -94,7 +101,7 @@ PEOPLE: Final = (
     JOIN roots ON node = customer ANTI JOIN erased ON erased.node = roots.person
     GROUP BY key""",
     "CREATE TABLE people AS SELECT * FROM roots WHERE person <> node UNION ALL SELECT * FROM visitors WHERE person <> node",
-    "CREATE TABLE moved AS SELECT people.* FROM people SEMI JOIN new_identities ON key = node UNION ALL SELECT * FROM visitors WHERE person <> node",
+    "CREATE TABLE moved AS SELECT * FROM people SEMI JOIN moving USING (node) UNION ALL SELECT * FROM visitors WHERE person <> node",
 )
 
 
@@ -118,13 +125,11 @@ def against_base(kind: Kind, base: Months) -> list[str]:
     ]
 
 
-def fresh(kind: Kind) -> list[str]:
-    columns = columns_of(kind)
-    source = f"raw_{kind} b LEFT JOIN people m ON m.node = b.person" if "person" in columns else f"raw_{kind} b"
-    made = f"CREATE TABLE fresh_{kind} AS SELECT {_selected(columns, moved='person' in columns)} FROM {source} WHERE NOT b.gone"
-    if "person" in columns:
-        made += f" AND {_NOBODY_ERASED}"
-    return [made, f"DROP TABLE raw_{kind}"]
+def fresh(kind: Kind, columns: Sequence[str]) -> str:
+    resolved = "person" in columns
+    source = f"raw_{kind} b LEFT JOIN people m ON m.node = b.person" if resolved else f"raw_{kind} b"
+    made = f"CREATE TABLE fresh_{kind} AS SELECT {_selected(columns, moved=resolved)} FROM {source} WHERE NOT b.gone"
+    return f"{made} AND {_NOBODY_ERASED}" if resolved else made
 
 
 # ---------------------------------------------------------------- what is asked
@@ -132,14 +137,19 @@ def fresh(kind: Kind) -> list[str]:
 
 def relation(kind: Kind, base: Months, *, superseded: Iterable[str], moved: bool, erased: bool, fresh: bool) -> str:
     """A kind's view. `superseded`: the months with base rows that no longer stand."""
-    columns = columns_of(kind)
+    rows = standing(kind, base, columns_of(kind), superseded=superseded, moved=moved, erased=erased, fresh=fresh)
+    return f"CREATE VIEW {kind} AS {rows}"
+
+
+def standing(kind: Kind, base: Months, columns: Sequence[str], *, superseded: Iterable[str], moved: bool, erased: bool, fresh: bool) -> str:
+    """The rows that stand, of base and fresh files."""
     patched = sorted(month for month in superseded if base.get(month))
     whole = [path for month in sorted(base) if month not in patched for path in base[month]]
-    parts = [_base(kind, whole, None, moved=moved, erased=erased)] if whole or not patched else []
-    parts += [_base(kind, base[month], month, moved=moved, erased=erased) for month in patched]
+    parts = [_base(kind, whole, columns, None, moved=moved, erased=erased)] if whole or not patched else []
+    parts += [_base(kind, base[month], columns, month, moved=moved, erased=erased) for month in patched]
     if fresh:
         parts.append(f"SELECT {', '.join(columns)} FROM fresh_{kind}")
-    return f"CREATE VIEW {kind} AS {' UNION ALL '.join(parts)}"
+    return " UNION ALL ".join(parts)
 
 
 def contacts(base: Sequence[str], shared: Sequence[str], *, erased: bool) -> list[str]:
@@ -150,7 +160,7 @@ def contacts(base: Sequence[str], shared: Sequence[str], *, erased: bool) -> lis
     on_base = "LEFT JOIN moved m ON m.node = b.person ANTI JOIN superseded_contacts s ON s.key = b.key"
     standing = f" WHERE {_NOBODY_ERASED}" if erased else ""
     return [
-        "CREATE TABLE again AS SELECT person FROM fresh_contacts UNION SELECT people.person FROM people SEMI JOIN new_identities ON key = node",
+        "CREATE TABLE again AS SELECT person FROM fresh_contacts UNION SELECT person FROM people SEMI JOIN moving USING (node)",
         f"""CREATE TABLE pulled AS
         SELECT {row} FROM (SELECT {resolved} FROM ({rows_of(Kind.CONTACTS, base)}) b {on_base}{standing}) SEMI JOIN again USING (person)
         UNION ALL SELECT {resolved} FROM ({rows_of(Kind.CONTACTS, shared)}) b {on_base}{standing}""",
@@ -172,13 +182,65 @@ def contacts_relation(base: Sequence[str], *, superseded: bool, erased: bool) ->
     return f"CREATE VIEW contacts AS {lying} UNION ALL SELECT {', '.join(columns_of(Kind.CONTACTS))} FROM together"
 
 
+# ---------------------------------------------------------------- compaction
+
+
+def dropped(kind: Kind, gone: Sequence[str]) -> str:
+    """The rows that do not stand, of the base's and the fresh ones."""
+    columns = ", ".join(every_column(kind))
+    rows = f"SELECT {columns} FROM ({rows_of(kind, gone)}) ANTI JOIN raw_{kind} USING (key) UNION ALL SELECT {columns} FROM raw_{kind} WHERE gone"
+    return standing_without_erased(kind, rows)
+
+
+def standing_without_erased(kind: Kind, rows: str) -> str:
+    """The rows but those of erased nodes; of a visitor's links those that name nobody erased."""
+    nodes = _nodes(kind)
+    if not nodes:
+        return rows
+    kept = f"SELECT * FROM ({rows}) r WHERE " + " AND ".join(f"r.{node} NOT IN (SELECT node FROM erased)" for node in nodes)
+    if kind is Kind.WEAK_LINKS:
+        kept = f"""SELECT r.* EXCLUDE (nodes) REPLACE (list_filter(customers, lambda one: NOT list_contains(nodes, one)) AS customers)
+        FROM (SELECT * FROM ({kept}), (SELECT coalesce(list(node), []) AS nodes FROM erased)) r"""
+    return kept
+
+
+def of_erased(kind: Kind, paths: Sequence[str]) -> str:
+    """The keys of rows that name an erased node."""
+    nodes = [f"r.{node}" for node in _nodes(kind)]
+    named = f"[{', '.join(nodes)}]" + (" || customers" if kind is Kind.WEAK_LINKS else "")
+    return (
+        f"SELECT r.key FROM ({rows_of(kind, paths)}) r, (SELECT list(node) AS nodes FROM erased) WHERE list_has_any(nodes, {named})"
+        if nodes
+        else "SELECT 1 WHERE false"
+    )
+
+
+def consolidated(files: Sequence[str], gone: Sequence[str], settled: Sequence[str]) -> tuple[str, str]:
+    """Identities of the base and of settled generations: those that stand, each with the contact that is in no other, and those that do not."""
+    new = f"({newest(Kind.IDENTITIES, by_month(Kind.IDENTITIES, {'all': settled}))})"
+    columns = ", ".join(every_column(Kind.IDENTITIES))
+    resolved = ", ".join(f"coalesce(p.person, i.{name}) AS {name}" if name == "contact" else f"i.{name}" for name in every_column(Kind.IDENTITIES))
+    old = f"SELECT {resolved} FROM ({rows_of(Kind.IDENTITIES, files)}) i LEFT JOIN people p ON p.node = i.contact ANTI JOIN {new} n ON n.key = i.key"
+    latest = f"SELECT {resolved} FROM {new} i LEFT JOIN people p ON p.node = i.key WHERE NOT i.gone"
+    still_gone = f"SELECT {columns} FROM ({rows_of(Kind.IDENTITIES, gone)}) ANTI JOIN {new} USING (key)"
+    return f"{old} UNION ALL {latest}", f"{still_gone} UNION ALL SELECT {columns} FROM {new} WHERE gone"
+
+
+def _nodes(kind: Kind) -> list[str]:
+    """The columns of a row that name a person, one alone each."""
+    if kind is Kind.IDENTITIES:
+        return ["key", "contact"]
+    if kind is Kind.WEAK_LINKS:
+        return ["key"]
+    return ["person"] if TABLES[kind].has_person else []
+
+
 _FOREMOST: Final = "key = person DESC, last_seen_at DESC NULLS LAST, key"
 """Of rows of people who merged: the contact that the others were merged into, then whoever was seen last."""
 _NOBODY_ERASED: Final = "b.person NOT IN (SELECT node FROM erased) AND coalesce(m.person, b.person) NOT IN (SELECT node FROM erased)"
 
 
-def _base(kind: Kind, paths: Sequence[str], superseded: str | None, *, moved: bool, erased: bool) -> str:
-    columns = columns_of(kind)
+def _base(kind: Kind, paths: Sequence[str], columns: Sequence[str], superseded: str | None, *, moved: bool, erased: bool) -> str:
     has_person = "person" in columns
     joined = has_person and (moved or erased)
     text = f"SELECT {_selected(columns, moved=joined)} FROM ({rows_of(kind, paths)}) b"

@@ -11,12 +11,11 @@ from typing import Any, Final
 from tributary.errors import UnreadableMessage
 from tributary.events import Event
 from tributary.facts import of_contacts, of_events
-from tributary.facts.message import pack
 from tributary.facts.of_contacts import Change, Image, Settings
 from tributary.facts.tables import Fact, Kind
 from tributary.identity.digests import Digests
 from tributary.identity.rules import IdentityRules
-from tributary.ports import MessageQueue, OutMessage, RowKey
+from tributary.ports import FactSink, RowKey
 from tributary.stream import Form
 
 LEFT_OUT: Final = "left_out_"
@@ -26,8 +25,8 @@ LEFT_OUT: Final = "left_out_"
 class Telling:
     """`settings`: what the account says now."""
 
-    def __init__(self, *, queue: MessageQueue, digests: Digests, settings: Callable[[], Settings] = Settings, rules: IdentityRules | None = None) -> None:
-        self._queue = queue
+    def __init__(self, *, facts: FactSink, digests: Digests, settings: Callable[[], Settings] = Settings, rules: IdentityRules | None = None) -> None:
+        self._facts = facts
         self._digests = digests
         self._settings = settings
         self._rules = rules or IdentityRules()
@@ -43,7 +42,7 @@ class Telling:
         return self._tell(found.rows, found.left_out)
 
     def _tell(self, rows: Mapping[Kind, Sequence[Fact]], left_out: Counter[str]) -> Counter[str]:
-        self._queue.send([OutMessage(body) for body in pack(rows)])
+        self._facts.append(rows)
         told = {f"facts_{kind}": len(facts) for kind, facts in rows.items()}
         return Counter({**told, **{LEFT_OUT + reason: count for reason, count in left_out.items()}})
 

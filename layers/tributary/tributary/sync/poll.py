@@ -18,6 +18,7 @@ import msgspec
 from tributary.clock import Clock
 from tributary.errors import CredentialMissing, HaltError, RetryError, SettingsInvalid, StoreUnavailable, VendorThrottled, WriteConflict, place_of
 from tributary.events import Event, Track
+from tributary.lease import Lease
 from tributary.messages import IngestMessage, to_text
 from tributary.ports import Connections, MessageQueue, OutMessage, Secrets, Vendor
 from tributary.settings import Connection
@@ -26,7 +27,7 @@ from tributary.sources.konnektive.records import Kind, Reading
 from tributary.sources.konnektive.settings import KonnektiveSettings, settings_of
 from tributary.sync import days, history, reconcile
 from tributary.sync.api import Konnektive
-from tributary.sync.state import Catalogue, Counted, History, Lease, Live, Notices, RecordStates, SyncStore
+from tributary.sync.state import Catalogue, Counted, History, Live, Notices, RecordStates, SyncStore
 from tributary.sync.streams import ENDPOINTS, KINDS, SUMMARY, Stream
 from tributary.sync.tasks import DayTask, HintTask, HistoryTask, ReconcileTask, ReferenceTask, SyncTask, message_of
 from tributary.sync.walk import Walked, Walker, Window

@@ -12,11 +12,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence, Set
 from datetime import date, datetime
-from enum import StrEnum
 from typing import Any, Protocol
 
 import msgspec
 
+from tributary.lease import Lease
 from tributary.sources.konnektive.catalogue import CatalogueEntry
 from tributary.sources.konnektive.records import Kind, Place, RecordState
 
@@ -145,14 +145,6 @@ class Status(_Row, frozen=True, kw_only=True):
     differences: list[Difference] = []
     catalogue: dict[str, int] = {}
     """How many campaigns and products the account had when it was last asked."""
-
-
-class Lease(StrEnum):
-    TAKEN = "taken"
-    HELD = "held"
-    """Another has it."""
-    LEFT = "left"
-    """Taken, from one who never gave it back: whoever it was died."""
 
 
 class SyncStore(Protocol):

@@ -1,0 +1,146 @@
+"""Compaction: whatever is written, repeated, merged, compacted or erased, at any point, what is read is what was written."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tests.kit.fact_store import PlainFacts, Store, contact, memory_store, node, read
+from tributary.errors import StoreUnavailable
+from tributary.facts.tables import IdentityFact, Kind, Months, OrderFact, TagInterval, TagsFact, TouchFact, WeakLinkFact
+
+EVER = Months()
+SEEN = (Kind.TOUCHES, Kind.ORDERS, Kind.CONTACTS, Kind.TAGS)
+MARCH = datetime(2026, 3, 8, tzinfo=UTC)
+MONTHS = (MARCH, datetime(2026, 4, 8, tzinfo=UTC))
+NODES = range(1, 6)
+"""Visitors and identifiers."""
+CONTACTS = range(101, 105)
+
+LONG = lambda: 900.0  # noqa: E731
+
+
+def touch(number: int, person: int, at: datetime = MARCH) -> TouchFact:
+    return TouchFact(key=node(number), person=node(person), happened_at=at, connection="shop", channel="direct")
+
+
+def order(number: int, person: int, version: int, at: datetime = MARCH, **values: Any) -> OrderFact:
+    key = node(1_000 + number)
+    return OrderFact(
+        key=key, person=node(person), version=version, connection="kon", order_id=str(number), happened_at=at, currency="USD", gross=version, **values
+    )
+
+
+def pointer(from_: int, to: int, version: int = 1) -> IdentityFact:
+    return IdentityFact(key=node(from_), contact=node(to), version=version)
+
+
+anybody = st.sampled_from([*NODES, *CONTACTS])
+moments = st.sampled_from(MONTHS)
+touches = st.builds(lambda number, at: touch(number, [*NODES, *CONTACTS][number % 9], at), st.integers(1, 12), st.just(MARCH)) | st.builds(
+    lambda number: touch(100 + number, [*NODES, *CONTACTS][number % 9], MONTHS[1]), st.integers(1, 12)
+)
+orders = st.builds(
+    lambda number, version, at, gone: order(number, CONTACTS[number % 4], version, at, gone=gone), st.integers(1, 6), st.integers(1, 3), moments, st.booleans()
+)
+# Who belongs where never changes: a node has its contact, a contact that is merged goes into a later one. What comes when, and how often, is open.
+pointers = st.sampled_from([*(pointer(one, CONTACTS[one % 4]) for one in NODES), pointer(101, 103), pointer(102, 103), pointer(103, 104)])
+links = st.builds(
+    lambda visitor, version: WeakLinkFact(key=node(visitor), version=version, customers=tuple(node(one) for one in (1, 2, 3)[:version])),
+    st.sampled_from([4, 5, 7]),
+    st.integers(1, 3),
+)
+contacts = st.builds(
+    lambda number, version: contact(number, version=version, lead_at=MARCH - timedelta(days=number + version), country="US" if version % 2 else None),
+    st.sampled_from(CONTACTS),
+    st.integers(1, 3),
+)
+tags = st.builds(
+    lambda number, version: TagsFact(
+        key=node(number), person=node(number), version=version, tags=tuple(TagInterval(tag=f"t{one}", applied_at=MARCH) for one in range(version))
+    ),
+    st.sampled_from(CONTACTS),
+    st.integers(1, 3),
+)
+rows = {Kind.TOUCHES: touches, Kind.ORDERS: orders, Kind.IDENTITIES: pointers, Kind.WEAK_LINKS: links, Kind.CONTACTS: contacts, Kind.TAGS: tags}
+appends = st.dictionaries(st.sampled_from(list(rows)), st.none(), min_size=1, max_size=4).flatmap(
+    lambda chosen: st.fixed_dictionaries({kind: st.lists(rows[kind], min_size=1, max_size=4) for kind in chosen})
+)
+steps = st.lists(
+    st.tuples(st.just("append"), appends)
+    | st.tuples(st.sampled_from(["compact", "fold", "crash"]), st.integers(0, 14))
+    | st.tuples(st.just("erase"), st.sampled_from([1, 4, 101, 104]))
+    | st.tuples(st.just("wait"), st.just(4_000)),
+    min_size=1,
+    max_size=9,
+)
+
+
+class Dies:
+    """Calls of a port, of which one, counted from now, dies: before it is made, or after."""
+
+    def __init__(self, real: Any, left: list[int], *, after: bool) -> None:
+        self._real = real
+        self._left = left
+        self._after = after
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self._real, name)
+        if not callable(found):
+            return found
+
+        def call(*args: Any, **kwargs: Any) -> Any:
+            self._left[0] -= 1
+            if self._left[0] == 0 and not self._after:
+                raise StoreUnavailable("it died")
+            answer = found(*args, **kwargs)
+            if self._left[0] == 0:
+                raise StoreUnavailable("it died")
+            return answer
+
+        return call
+
+
+def crash(store: Store, at: int) -> None:
+    """A compaction that dies at its nth call; its lease ends."""
+    left = [at // 2 + 1]
+    dying = Store(
+        Dies(store.manifests, left, after=bool(at % 2)), Dies(store.objects, left, after=bool(at % 2)), store.folder / "dying", store.clock, lease=store.lease
+    )
+    try:
+        dying.compaction("dying", fold_every=1, recent_kept=0).run(LONG)
+    except StoreUnavailable:
+        store.clock.move(1_201)
+
+
+@given(steps)
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def test_whatever_is_done_in_any_order_what_is_read_is_what_was_written(plan: list[tuple[str, Any]]) -> None:
+    with TemporaryDirectory() as folder:
+        store, plain = memory_store(Path(folder)), PlainFacts()
+        compaction = store.compaction("one", recent_kept=1)
+        folding = store.compaction("two", fold_every=1, recent_kept=0)
+        for step, what in plan:
+            match step:
+                case "append":
+                    store.sink.append(what)
+                    plain.append(what)
+                case "compact":
+                    compaction.run(LONG)
+                case "fold":
+                    folding.run(LONG)
+                case "crash":
+                    crash(store, what)
+                case "wait":
+                    store.clock.move(what)
+                case "erase":
+                    nodes = {node(what)}
+                    store.manifests.erase(nodes)
+                    plain.nodes |= nodes
+            for kind in SEEN:
+                assert read(store.facts, kind, dict.fromkeys(SEEN, EVER)) == plain.seen(kind)
