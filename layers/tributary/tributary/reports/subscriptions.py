@@ -134,7 +134,7 @@ class Lifetime(Kpi):
         at_start, mrr = sums.get("customers_start", 0), sums.get("mrr_start", 0) + sums.get("mrr_moved", 0)
         if not customers or not lost or not at_start:
             return None
-        return round(mrr / customers / (lost / at_start * MONTH_DAYS / sums.get(DAYS, self.days)), 2)
+        return round(mrr / customers / (lost / at_start * MONTH_DAYS / sums.get(DAYS, self.days)), 6)
 
 
 def subscription_kpis(days: float) -> Mapping[str, Kpi]:
@@ -241,7 +241,7 @@ class SubscriptionLeg:
 
     def detail(self, asking: Asking, measures: Set[str]) -> Detail:
         query = asking.query
-        start, end = timestamp(query.range.start), timestamp(min(query.range.end, query.now))
+        start, end = timestamp(query.range.start), timestamp(min(query.range.end, query.now + timedelta(microseconds=1)))
         steps: list[Step] = [*_lives(asking), ("changes", _changes(start, end))]
         asked = {name: measure for name, measure in MEASURES.items() if name in measures}
         if not asking.attributed:
@@ -366,9 +366,8 @@ class SubscriptionTable(Table):
 
 
 def _days_of(of: Range) -> float:
-    """How long a range is, by the clock of its zone: a day of 23 hours is one."""
-    whole = (of.last - of.first).days + 1
-    return min(whole, round((of.end - of.start) / timedelta(days=1), 6)) if whole == 1 else whole
+    """How long a range is, in days of 24 hours."""
+    return (of.end - of.start) / timedelta(days=1)
 
 
 def _by_own_day(query: Query) -> Query:
