@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
-from datetime import UTC, date, datetime, timedelta
+from collections.abc import Mapping
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -23,9 +23,9 @@ from tributary.facts.tables import (
     TouchFact,
 )
 from tributary.reports import ranges
-from tributary.reports.engine import answer, ledger
 from tributary.reports.answer import Ledger, Report, Row
-from tributary.reports.query import Query, Range, ReportType
+from tributary.reports.engine import answer, ledger
+from tributary.reports.query import Query, ReportType
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
 MARCH = ranges.days(date(2026, 3, 1), date(2026, 3, 31), zone="UTC")

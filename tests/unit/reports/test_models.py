@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 
 from tests.kit.facts import MemoryFacts
-from tests.kit.reporting import UNATTRIBUTED, asked, facts, lead, order, total, touch, values
+from tests.kit.reporting import asked, facts, lead, order, total, touch, values
 from tributary.reports.query import Model
 
 

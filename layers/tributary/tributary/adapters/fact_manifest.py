@@ -1,7 +1,7 @@
 """The manifest of FACTS on CONFIG: pk `facts`, sk `<kind>#<month>`; `fresh` is a set of strings, `base` JSON, `v` counts swaps.
 
 Erased nodes are rows of pk `erased`, sk the node; the row `facts` / `erased` counts how often the list was added to, so that a reader can tell. Rows of pk
-`facts-replaced`, sk `<time>#<kind>#<month>#<number>`, name the files that are to be looked at an hour later.
+`facts-replaced`, sk `<time>#<kind>#<month>#<digest>`, name the files that are to be looked at an hour later.
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ from tributary.adapters import dynamo
 from tributary.errors import WriteConflict
 from tributary.facts.manifest import Base, FactFile, Manifest, Partition, Place, Replaced
 from tributary.facts.tables import Kind
+from tributary.generations import FIRST, prefix_of
+from tributary.identity.digests import public_digest
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -34,13 +36,13 @@ _base: Final = msgspec.json.Decoder(Base)
 
 
 class DynamoManifests:
-    """`Manifests` on DynamoDB. `manifest`: the partition key, another for facts that are built beside these."""
+    """`Manifests` on DynamoDB."""
 
-    def __init__(self, client: Callable[[], DynamoDBClient], table: str, *, manifest: str = MANIFEST, sleep: Callable[[float], None] = time.sleep) -> None:
+    def __init__(self, client: Callable[[], DynamoDBClient], table: str, *, generation: int = FIRST, sleep: Callable[[float], None] = time.sleep) -> None:
         self._client = client
         self._table = table
-        self._manifest = manifest
-        self._replaced = f"{manifest}-replaced"
+        self._manifest = prefix_of(generation) + MANIFEST
+        self._replaced = f"{self._manifest}-replaced"
         self._sleep = sleep
 
     def read(self) -> Manifest:
@@ -76,7 +78,7 @@ class DynamoManifests:
         if before.revision:
             condition = "v = :v"
             values[":v"] = {"N": str(before.revision)}
-        update = "SET base = :base, v = :next"
+        update = "SET #base = :base, v = :next"
         if before.fresh:
             update += " DELETE fresh :taken"
             values[":taken"] = {"SS": sorted(file.text for file in before.fresh)}
@@ -86,6 +88,7 @@ class DynamoManifests:
                 Key=dynamo.key(self._manifest, _sort(before.place)),
                 UpdateExpression=update,
                 ConditionExpression=condition,
+                ExpressionAttributeNames={"#base": "base"},  # a word of DynamoDB's own
                 ExpressionAttributeValues=values,
             )
         except (BotoCoreError, ClientError) as error:
@@ -96,7 +99,8 @@ class DynamoManifests:
     def will_replace(self, row: Replaced) -> None:
         names = sorted(row.names)
         parts = [names[first : first + _NAMES] for first in range(0, len(names), _NAMES)]
-        items = [{**dynamo.key(self._replaced, f"{_replaced_sort(row)}#{number}"), "names": {"SS": part}} for number, part in enumerate(parts)]
+        # By what it names: one moment may have two of a place.
+        items = [{**dynamo.key(self._replaced, f"{_replaced_sort(row)}#{public_digest(*part)}"), "names": {"SS": part}} for part in parts]
         dynamo.put_all(self._client(), self._table, items, store=_STORE, sleep=self._sleep)
 
     def replaced(self) -> list[Replaced]:
@@ -113,6 +117,12 @@ class DynamoManifests:
         for item in list(rows):
             key = dynamo.key(self._replaced, item["sk"]["S"])
             dynamo.ask(lambda key=key: self._client().delete_item(TableName=self._table, Key=key), _STORE)  # type: ignore[misc]  # mypy cannot infer a default's lambda
+
+    def drop(self) -> None:
+        """Forget all of it, of a generation that nobody writes or reads."""
+        for partition in (self._manifest, self._replaced):
+            for item in list(dynamo.query(self._client(), self._table, partition, store=_STORE, ProjectionExpression="pk, sk")):
+                dynamo.ask(lambda item=item: self._client().delete_item(TableName=self._table, Key=dynamo.key(item["pk"]["S"], item["sk"]["S"])), _STORE)  # type: ignore[misc]
 
     def erased_revision(self) -> int:
         key = dynamo.key(self._manifest, _ERASED)

@@ -140,7 +140,7 @@ def sales(asking: Asking, asked: OrdersAsked) -> Sales:
         columns += [f"{values.add(query.currency)} AS currency", *(f"o.{name}" for name in read)]
         steps.append(("sales", f"SELECT {', '.join(columns)} {source}"))
     else:
-        steps += _in_one_currency(asking, abroad, columns, told, read, source)
+        steps += _in_one_currency(asking, abroad, columns=columns, told=told, read=read, source=source)
     worked_out = [f"{formula.format(**{name: 's.' + name for name in read})} AS {name}" for name, formula in formulas.items()]
     chosen = f"s.* EXCLUDE ({', '.join(read)})" if read else "s.*"
     path_at, join = "s.happened_at", ""
@@ -223,9 +223,7 @@ class _Subject:
             return dimensions.of_contact(name, values) if dimensions.is_of_contact(name) else told.get(name)
 
         apart = (*dimensions.TOUCH, dimensions.PRODUCT, dimensions.TAG)
-        self.columns = [
-            f"{expression(name) or 'CAST(NULL AS VARCHAR)'} AS own_{index}" for index, name in enumerate(query.group_by) if name not in apart
-        ]
+        self.columns = [f"{expression(name) or 'CAST(NULL AS VARCHAR)'} AS own_{index}" for index, name in enumerate(query.group_by) if name not in apart]
         self.columns += [f"{tags} AS tags"] if dimensions.TAG in query.group_by else []
         self.columns += ["p.lead_at"] if asks_lead_date(query) else []
         self.where = _dated(query, moment, "p.lead_at")
@@ -295,7 +293,7 @@ def _abroad(asking: Asking, moment: str) -> _Abroad:
     return _Abroad(currencies, first, last, others, any(rebills for *_, rebills in found))
 
 
-def _in_one_currency(asking: Asking, abroad: _Abroad, columns: list[str], told: list[str], read: list[str], source: str) -> list[Step]:
+def _in_one_currency(asking: Asking, abroad: _Abroad, *, columns: list[str], told: list[str], read: list[str], source: str) -> list[Step]:
     """`sales`, its money in the query's currency where there is a rate."""
     query, values = asking.query, asking.values
     day = local_date("o.happened_at", offsets(query.time_zone, abroad.first, abroad.last))
@@ -304,7 +302,7 @@ def _in_one_currency(asking: Asking, abroad: _Abroad, columns: list[str], told: 
     raw = ["true AS counted", own, *(f"o.{name}" for name in read)]
     if not abroad.others:
         steps.append(("sold", f"SELECT {', '.join([*columns, *raw])} {source}"))
-        steps.append(("sales", f"SELECT {', '.join([*(f'o.{name}' for name in told), *_converted(query, read, values.add(query.currency))])} {_with_rates(day)}"))
+        steps.append(("sales", f"SELECT {', '.join([*(f'o.{name}' for name in told), *_converted(read, values.add(query.currency))])} {_with_rates(day)}"))
         return steps
     steps.append(("sold_in_own", f"SELECT {', '.join([*columns, *raw, 'o.others'])} {source}"))
     moved = [f"o.moved.{name}" if name in _OF_OTHERS else f"0 AS {name}" for name in read]
@@ -316,14 +314,14 @@ UNION ALL SELECT {", ".join([*(f"o.{name}" for name in told), "false AS counted"
 FROM (SELECT *, unnest(others) AS moved FROM sold_in_own WHERE len(others) > 0) o""",
         )
     )
-    currency, *amounts = _converted(query, read, values.add(query.currency))
+    currency, *amounts = _converted(read, values.add(query.currency))
     once = [*(f"any_value(o.{name}) AS {name}" for name in told if name != "key"), "bool_or(o.counted) AS counted"]
     summed = [f"CAST(sum({amount.rpartition(' AS ')[0]}) AS BIGINT) AS {name}" for amount, name in zip(amounts, read, strict=True)]
     steps.append(("sales", f"SELECT o.key, {', '.join([currency, *once, *summed])} {_with_rates(day)} GROUP BY 1, 2"))
     return steps
 
 
-def _converted(query: Query, read: list[str], ours: str) -> list[str]:
+def _converted(read: list[str], ours: str) -> list[str]:
     currency = f"CASE WHEN r.multiplier IS NOT NULL THEN {ours} ELSE o.currency END AS currency"
     return [currency, *(f"{converted('o.' + name)} AS {name}" for name in read)]
 

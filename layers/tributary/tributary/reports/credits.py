@@ -10,9 +10,9 @@ The steps of a statement, each a relation that the next one reads:
 | `lines` | part and credit: what belongs to one row, money divided |
 | `detail` | the same, as `frame` wants it |
 
-Columns of `conversions`: `key`, `person`, `happened_at`, `currency`, `path_at` (the touches until then lead there), `lead_at` where asked, `id` and `connection`
-for a ledger, `own_0`… (dimensions that are neither of touches nor products nor tags), `items` and `tags` where grouped by, `counted` where `by_currency`, and what
-`Conversions` names.
+Columns of `conversions`: `key`, `person`, `happened_at`, `currency`, `path_at` (the touches until then lead there), `lead_at` where asked, `id` and
+`connection` for a ledger, `own_0`… (dimensions that are neither of touches nor products nor tags), `items` and `tags` where grouped by, `counted` where
+`by_currency`, and what `Conversions` names.
 """
 
 from __future__ import annotations
@@ -179,7 +179,10 @@ FROM items WINDOW w AS (PARTITION BY key)"""
         of_touch = "s" if self.fractional or self.overlapping_model else "s.touch"
         columns += ["s.key IS NOT NULL AS touched", *(f"{of_touch}.{name} AS {name}" for name, _ in self._touch_columns())]
         if self.fractional:
-            columns += ["CASE WHEN s.key IS NULL THEN 1 ELSE s.num / s.den END AS weight", *(f"{self._share(name)} AS {name}" for name in self.conversions.money)]
+            columns += [
+                "CASE WHEN s.key IS NULL THEN 1 ELSE s.num / s.den END AS weight",
+                *(f"{self._share(name)} AS {name}" for name in self.conversions.money),
+            ]
         else:
             columns += [*whole, "1 AS weight"]
         return "lines", f"SELECT {', '.join(columns)} FROM {parts} c LEFT JOIN credits s ON s.key = c.key"

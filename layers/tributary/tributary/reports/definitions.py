@@ -15,7 +15,7 @@ ORDER_KPIS: Final[Mapping[str, Kpi]] = named(
         key="net_revenue",
         name="Revenue",
         unit="money",
-        definition="What was sold and kept: gross less discounts, tax, shipping, refunds, chargebacks and voids; with tax or shipping where the query includes them.",
+        definition="What was sold and kept: gross less discounts, tax, shipping, refunds, chargebacks and voids; plus kept tax or shipping if asked.",
         over=("net_revenue",),
     ),
     Kpi(
@@ -141,7 +141,8 @@ LEAD_KPIS: Final[Mapping[str, Kpi]] = named(
         key="leads",
         name="Leads",
         unit="number",
-        definition="People who became known: an event named them for the first time. Not narrowed by what they bought. A model of many touches credits fractions of them.",
+        definition="People who became known: an event named them for the first time. What they bought does not narrow it. A model of many touches "
+        "credits fractions of them.",
         over=("leads",),
     ),
     Kpi(

@@ -1,8 +1,8 @@
 """The frame of reports: what is done once for all of them.
 
-A report is made of *legs*. A leg is one kind of thing that is counted (orders, leads, advertising spend); it says which facts it needs and makes its *detail*: a
-relation of one line a credit, which says whose it is, which row it belongs to and what of it counts. Rows, totals and the ledger are all read from that relation,
-so that they cannot disagree. The frame adds lines up, puts the legs together, works out the KPIs, compares, chooses, sorts and names rows.
+A report is made of *legs*. A leg is one kind of thing that is counted (orders, leads, advertising spend); it says which facts it needs and makes its *detail*:
+a relation of one line a credit, which says whose it is, which row it belongs to and what of it counts. Rows, totals and the ledger are all read from that
+relation, so that they cannot disagree. The frame adds lines up, puts the legs together, works out the KPIs, compares, chooses, sorts and names rows.
 
 Columns of a detail:
 
@@ -200,7 +200,7 @@ class Table:
     default_date_mode: DateMode = DateMode.CONVERSION_DATE
     default_model: Model | None = None
 
-    def kpis(self, query: Query | None = None) -> Mapping[str, Kpi]:
+    def kpis(self, query: Query | None = None) -> Mapping[str, Kpi]:  # noqa: ARG002
         return self.all_kpis
 
     def needs(self, query: Query) -> Needs:
@@ -241,7 +241,7 @@ class Table:
             terms = [(detail.measures[name], sign) for name, sign in signed(asked.over) if name in detail.measures]
             for each in ("people", "sum", "aggregate"):
                 if of_each := [(measure, sign) for measure, sign in terms if measure.how == each]:
-                    count, value, page = self._lines(asking, detail, of_each, row, limit - len(lines), max(offset - found, 0))
+                    count, value, page = self._lines(asking, detail, of_each, row=row, limit=limit - len(lines), offset=max(offset - found, 0))
                     found, added = found + count, added + value
                     lines += page
         parts = {"over": total_of(asked.over, sums), "under": total_of(asked.under, sums), "times": asked.times} if asked.under else {}
@@ -265,11 +265,8 @@ class Table:
     def _asked(self, query: Query, kpis: Sequence[Kpi]) -> list[tuple[Leg, Set[str]]]:
         """The legs that the KPIs are made of, each with what is asked of it, its coverage included."""
         wanted = {name for kpi in kpis for name in kpi.measures}
-        found = []
-        for leg in self.legs:
-            if measures := leg.measures & wanted:
-                found.append((leg, measures | set(leg.coverage or ()) if self._is_attributed(query) else measures))
-        return found
+        more = self._is_attributed(query)
+        return [(leg, measures | set(leg.coverage or ()) if more else measures) for leg in self.legs if (measures := leg.measures & wanted)]
 
     def _is_attributed(self, query: Query) -> bool:
         return any(name in self.touch_dimensions for name in query.group_by)
@@ -387,7 +384,7 @@ class Table:
         return {name: 0 if value is None else value for name, value in zip(detail.measures, found, strict=True)}
 
     def _lines(
-        self, asking: Asking, detail: Detail, terms: Sequence[tuple[Measure, int]], row: RowId | None, limit: int, offset: int
+        self, asking: Asking, detail: Detail, terms: Sequence[tuple[Measure, int]], *, row: RowId | None, limit: int, offset: int
     ) -> tuple[int, int | float, list[LedgerLine]]:
         """How many lines there are, what they come to, and a page of them: one an order, lead or person."""
         groups = "".join(f", any_value(g{index}) AS g{index}" for index in range(len(asking.query.group_by)))

@@ -26,12 +26,12 @@ DEFINITIONS: Final[dict[Model, str]] = {
     Model.FIRST_PAID: "The first touch of a paid channel gets all; where none is paid, the first.",
     Model.LEAD_SOURCE: "The last touch before the person became a lead gets all; where there is none, the first.",
     Model.LINEAR: "All touches get the same.",
-    Model.POSITION: "The first and the last touch get 40 % each, those between share 20 %; of two, each gets half.",
-    Model.W_SHAPED: "The first touch, the one that made the lead and the last get 30 % each, the others share 10 %; where there are no others, these three share all.",
+    Model.POSITION: "The first and the last touch get 40 % each, those between share 20 %; of two each gets half.",
+    Model.W_SHAPED: "The first touch, the one that made the lead and the last get 30 % each, the others share 10 %; where there are no others, these share all.",
     Model.TIME_DECAY: "A touch gets half as much as one that is a half-life later.",
     Model.ANY_TOUCH: "Every row that a touch belongs to gets all, once: rows overlap, and the total counts each conversion once.",
-    Model.FULL_IMPACT: "The rows of the first touch, the one that made the lead and the last get all, once: rows overlap, and the total counts each conversion once. "
-    "A touch that made somebody opt in again is not known.",
+    Model.FULL_IMPACT: "The rows of the first touch, the one that made the lead and the last get all, once: rows overlap, and the total counts each conversion "
+    "once. A touch that made somebody opt in again is not known.",
 }
 
 _ORDER: Final = "row(t.happened_at, t.connection, t.key)"
@@ -74,8 +74,8 @@ LEAD_PLACE: Final = "greatest(1, count(*) FILTER (WHERE t.happened_at <= c.lead_
 def decayed(half_life_days: float) -> str:
     """SQL: the weight of `touches t` by its distance from the last one of its path."""
     return (
-        f"CAST(round(pow(2.0, -(epoch_us(max(t.happened_at) OVER (PARTITION BY c.key)) - epoch_us(t.happened_at)) / {half_life_days * _DAY_US!r}) * {_WEIGHT_ONE}) "
-        "AS HUGEINT)"
+        "CAST(round(pow(2.0, -(epoch_us(max(t.happened_at) OVER (PARTITION BY c.key)) - epoch_us(t.happened_at)) "
+        f"/ {half_life_days * _DAY_US!r}) * {_WEIGHT_ONE}) AS HUGEINT)"
     )
 
 

@@ -1,7 +1,7 @@
 """Money in statements: conversion of currencies and division into shares, in integers, so that every cent is where it was.
 
-An amount is converted at the rate of its local day, else of the latest day before it within a week, half a unit to the even neighbour. Where there is no rate, it
-stays in its own currency.
+An amount is converted at the rate of its local day, else of the latest day before it within a week, half a unit to the even neighbour. Where there is no
+rate, it stays in its own currency.
 """
 
 from __future__ import annotations

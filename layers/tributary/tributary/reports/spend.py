@@ -1,8 +1,9 @@
 """Advertising spend and fixed costs, and which touches they belong to.
 
-Spend is matched to what touches are named by: its ad, else its ad set, else its campaign id, as these ids came with touches; else the source and campaign that it
-names; else its platform alone, by what paid touches name it. An id stands for the names under which most touches with it came. A match tells no more than it can:
-a campaign's spend is of no one ad. Spend that no touch is known of stands in rows of its own, under the names that it gives itself. It is never divided by credit.
+Spend is matched to what touches are named by: its ad, else its ad set, else its campaign id, as these ids came with touches; else the source and campaign that
+it names; else its platform alone, by what paid touches name it. An id stands for the names under which most touches with it came. A match tells no more than it
+can: a campaign's spend is of no one ad. Spend that no touch is known of stands in rows of its own, under the names that it gives itself. It is never divided by
+credit.
 """
 
 from __future__ import annotations
@@ -149,7 +150,7 @@ def _fixed(cost: FixedCost, query: Query, last: date, values: Values) -> str:
     said: dict[str, Any] = {"platform": cost.platform, "source": cost.source, "medium": cost.medium, "campaign": cost.campaign}
     names = ", ".join(f"CAST({values.add(said[name])} AS VARCHAR)" if said.get(name) is not None else "NULL" for name in _OF_SPEND)
     return (
-        f"SELECT false, CAST(unnest(generate_series(CAST({values.add(days[0])} AS DATE), CAST({values.add(days[1])} AS DATE), INTERVAL 1 DAY)) AS DATE), "
+        f"SELECT false, CAST(unnest(generate_series(CAST({values.add(days[0])} AS DATE), CAST({values.add(days[1])} AS DATE), to_days(1))) AS DATE),\n"
         f"CAST({values.add(cost.currency)} AS VARCHAR), CAST({values.add(cost.amount)} AS BIGINT), {names}, NULL, NULL, NULL, CAST({values.add(cost.id)} AS VARCHAR)"
     )
 
@@ -185,7 +186,8 @@ def _named(level: _Level) -> Step:
     return (
         level.name,
         f"""SELECT id, arg_max(told, row(touches, latest, told)) AS told
-FROM (SELECT {level.of_touch} AS id, k.told, sum(k.touches) AS touches, max(k.latest) AS latest FROM known k WHERE {level.of_touch} IS NOT NULL{paid} GROUP BY 1, 2)
+FROM (SELECT {level.of_touch} AS id, k.told, sum(k.touches) AS touches, max(k.latest) AS latest
+    FROM known k WHERE {level.of_touch} IS NOT NULL{paid} GROUP BY 1, 2)
 GROUP BY id""",
     )
 
@@ -226,5 +228,3 @@ def _period(asking: Asking) -> str:
 def _notes(query: Query) -> tuple[str, ...]:
     unknown = sorted(name for name in dimensions.named_by(query) if name not in dimensions.TOUCH)
     return (f"Advertising spend is not told by {', '.join(unknown)}: it is neither divided nor filtered by it.",) if unknown else ()
-
-
