@@ -449,8 +449,8 @@ def _changes(start: str, end: str, measures: Set[str]) -> str:
     told.state = 'recycling' AND before.state IS DISTINCT FROM 'recycling' AS is_decline, coalesce(next_state = 'active', FALSE) AS recovers
 FROM (
     SELECT key, person, connection, subscription_id, currency, started_at, trial_started_at, converted_at, factor, first_run,
-        unnest(range(opening, ending + 1)) AS i, unnest(points[opening:ending]) AS moved_at, unnest(points[opening:ending]) >= {start} AS is_change, unnest(told[opening:ending]) AS told,
-        unnest(list_prepend(NULL, told)[opening:ending]) AS before, {next_state} AS next_state
+        unnest(range(opening, ending + 1)) AS i, unnest(points[opening:ending]) AS moved_at, unnest(points[opening:ending]) >= {start} AS is_change,
+        unnest(told[opening:ending]) AS told, unnest(list_prepend(NULL, told)[opening:ending]) AS before, {next_state} AS next_state
     FROM (
         SELECT *, greatest(len(list_filter(points, lambda p: p < {start})), 1) AS opening, len(list_filter(points, lambda p: p < {end})) AS ending,
             {first_run} AS first_run FROM lives
