@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from contextlib import suppress
 from datetime import timedelta
@@ -9,6 +10,7 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 import boto3
+import msgspec
 import pytest
 
 from local.fakes.fake import Fake
@@ -20,6 +22,7 @@ from tests.kit.pipeline import FUNCTIONS as FUNCTIONS_RUN
 from tests.kit.sync import FakedVendor
 from tests.template.test_template import FUNCTIONS, as_list, folder_of, statements_of
 from tributary.errors import VendorUnavailable
+from tributary.generations import PARTITION, SORT, Generations
 from tributary.ports import VendorAnswer, VendorRequest
 
 TABLES = {"events": "EventsTable", "contacts": "ContactsTable", "config": "ConfigTable"}
@@ -63,8 +66,6 @@ def uses(operation: str, params: dict[str, Any]) -> Iterator[Use]:  # noqa: PLR0
         case "DeleteObjects":
             for item in params["Delete"]["Objects"]:
                 yield "s3:DeleteObject", f"{BUCKETS[params['Bucket']]}/{item['Key']}", ""
-        case "GetObject":
-            yield "s3:GetObject", f"{BUCKETS[params['Bucket']]}/{params['Key']}", ""
         case "ListObjectsV2":
             yield "s3:ListBucket", BUCKETS[params["Bucket"]], ""
         case "PutObject":
@@ -217,7 +218,33 @@ def seen() -> set[tuple[str, Use]]:
             ("contact_facts", unread),
         ):
             stack.invoke(function, {"Records": [batch]})
-    return used | of_an_account()
+    return used | of_an_account() | of_a_rebuild()
+
+
+def of_a_rebuild() -> set[tuple[str, Use]]:
+    """A second generation of contacts and facts: written beside the first, compacted, and served."""
+    crm = SlowCrm()
+    with pytest.MonkeyPatch.context() as patch, pipeline(patch, Vendor(200), account=crm, facts=True) as stack:
+        used = watched(stack)
+        _serve(Generations(serving=1, building=2))
+        stack.tick()
+        stack.run(rounds=80)
+        boto3.client("dynamodb").put_item(TableName="config", Item={"pk": {"S": "2/facts"}, "sk": {"S": "erased"}, "v": {"N": "1"}})
+        stack.invoke("compact_facts", {})
+        stack.clock.time += timedelta(days=1)
+        stack.invoke("compact_facts", {})
+        stack.invoke("compact_facts", {"sweep": True})
+        _serve(Generations(serving=2, retired=1))
+        stack.restart()
+        answer = stack.get("/api/reports/orders/ledger", "range=all")
+        assert json.loads(answer["body"])["lines_found"] > 0, answer["body"]
+        assert stack.crashes == 0
+    return used
+
+
+def _serve(generations: Generations) -> None:
+    item = {"pk": {"S": PARTITION}, "sk": {"S": SORT}, "data": {"S": msgspec.json.encode(generations).decode()}, "version": {"N": "1"}}
+    boto3.client("dynamodb").put_item(TableName="config", Item=item)
 
 
 class SlowCrm:

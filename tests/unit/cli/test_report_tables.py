@@ -92,6 +92,15 @@ def test_what_no_touch_is_known_of_is_called_so() -> None:
     assert "(none)" in text
 
 
+def test_numbers_have_parts_only_where_one_of_their_column_has() -> None:
+    answer = asked(ReportBench({Kind.ORDERS: ROWS}))
+    for row in answer["rows"]:
+        row["values"]["orders"] = 1.0
+    assert "1.00" not in rendered(report_tables.report(answer))
+    answer["rows"][0]["values"]["orders"] = 0.5
+    assert "1.00" in rendered(report_tables.report(answer))
+
+
 def test_a_report_that_is_not_grouped_is_its_total() -> None:
     text = rendered(report_tables.report(asked(ReportBench({Kind.ORDERS: ROWS}), group_by="none")))
     assert text.count("12,365.00") == 1
@@ -129,6 +138,7 @@ def test_what_reports_there_are_is_shown_with_their_kpis() -> None:
         (1_234.5, "money", "USD", "12.35"),
         (15.1515, "percent", "USD", "15.15%"),
         (1_234, "count", "USD", "1,234"),
+        (3.0, "number", "USD", "3.00"),
         (0.5, "count", "USD", "0.50"),
         (2.5, "ratio", "USD", "2.50"),
         (3.26, "days", "USD", "3.3 d"),

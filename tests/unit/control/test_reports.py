@@ -247,6 +247,14 @@ def test_the_people_and_orders_behind_a_row_add_up_to_its_figure(bench: ReportBe
     assert (total["row"], total["lines_found"], total["next_cursor"]) == (None, 3, None)
 
 
+def test_the_lines_of_a_rate_are_of_what_is_divided(bench: ReportBench) -> None:
+    asked = {"range": "2026-03", "kpi": "net_share"}
+    said = bench.get("/api/reports/orders/ledger", asked).body
+    assert (said["kpi"]["unit"], said["unit"]) == ("percent", "money")
+    assert [one["value"] for one in lines(bench.get("/api/reports/orders/ledger", {**asked, "format": "csv"}).text)] == ["90.00", "50.50", "20.00"]
+    assert bench.get("/api/reports/orders/ledger", {**asked, "kpi": "orders"}).body["unit"] == "count"
+
+
 def test_a_line_says_who_it_is_where_somebody_is_known(bench: ReportBench) -> None:
     first, second = f"{1:032x}", f"{2:032x}"
     bench.contacts.stored |= {

@@ -485,7 +485,7 @@ def report(
                 parts = partial(report_tables.report, definitions=not brief)
             else:
                 opened, people = desk.ledger(chosen, asked, row=ledger, kpi=kpi, limit=limit or reporting.LEDGER_LINES)
-                text, data = ledger_text(opened, people), ledger_answer(opened, people, row=None, next_cursor=None)
+                text, data = ledger_text(opened, people), ledger_answer(opened, people, next_cursor=None)
                 parts = report_tables.ledger
     except QueryWrong as error:
         for line in reporting.wrong(error):

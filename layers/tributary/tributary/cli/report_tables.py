@@ -48,20 +48,23 @@ def ledger(answer: Json) -> Iterable[Part]:
     lines: Sequence[Json] = answer["data"]
     currencies = {line["currency"] for line in lines} or {settings["currency"]}
     shown = value(answer["total"], column["unit"], next(iter(currencies)) if len(currencies) == 1 else settings["currency"], named=True)
-    yield Text.assemble(plain(f"{column['name']}: {shown}", "bold"), "  ", plain(_days(settings["range"]), "bold"), "  ", plain(settings["time_zone"], "dim"))
+    of_row = [f"{name} {said}" for name, said in (lines[0]["dimensions"] if lines and answer["row"] is not None else {}).items() if said is not None]
+    title = f"{column['name']}: {shown}" + (f" of {', '.join(of_row)}" if of_row else "")
+    yield Text.assemble(plain(title, "bold"), "  ", plain(_days(settings["range"]), "bold"), "  ", plain(settings["time_zone"], "dim"))
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in ("when", "who", "email", "what", "id", "told by"):
         table.add_column(name, overflow="fold")
-    table.add_column(column["name"], justify="right")
+    table.add_column("counts", justify="right")
     for line in lines:
         who = line["name"] or line["contact"] or "not known"
         cells = (_moment(line["happened_at"]), who, line["email"], line["kind"], line["id"], line["connection"])
-        table.add_row(*(plain(cell) for cell in cells), plain(value(line["value"], column["unit"], line["currency"], named=True)))
+        table.add_row(*(plain(cell) for cell in cells), plain(value(line["value"], answer["unit"], line["currency"], named=True)))
     yield table
     if answer["lines_found"] > len(lines):
         yield plain(f"{len(lines)} of {answer['lines_found']:,} lines.", "yellow")
-    if answer["parts"]:
-        yield plain(", ".join(f"{name}: {part}" for name, part in answer["parts"].items()), "dim")
+    if "under" in answer["parts"]:
+        over, under = answer["parts"]["over"], answer["parts"]["under"]
+        yield plain(f"{value(over, answer['unit'], settings['currency'], named=True)}, divided by {under:,}", "dim")
     yield plain(f"as of {_moment(answer['as_of'])} UTC", "dim")
 
 
@@ -74,8 +77,8 @@ def kinds(answer: Json) -> Iterable[Part]:
             yield Padding(Text.assemble(plain(column["key"], "cyan"), "  ", plain(column["definition"], "dim")), (0, 0, 0, 2))
 
 
-def value(figure: float | None, unit: str, currency: str, *, named: bool = False) -> str:
-    """A figure as people write it: `1,234.50`, `15.15%`. `named`: money with its currency's code."""
+def value(figure: float | None, unit: str, currency: str, *, named: bool = False, whole: bool = False) -> str:
+    """A figure as people write it: `1,234.50`, `15.15%`. `named`: money with its currency's code. `whole`: a number without parts."""
     if figure is None:
         return NOTHING
     match unit:
@@ -86,8 +89,8 @@ def value(figure: float | None, unit: str, currency: str, *, named: bool = False
             return f"{figure:,.2f}%"
         case "seconds":
             return _duration(figure)
-        case "count":
-            return f"{figure:,}" if figure == int(figure) and isinstance(figure, int) else f"{figure:,.2f}"
+        case "count" | "number":
+            return f"{figure:,.0f}" if whole or isinstance(figure, int) else f"{figure:,.2f}"
         case "days":
             return f"{figure:,.1f} d"
         case _:
@@ -107,7 +110,9 @@ def _days(range_: Json) -> str:
 def _table(answer: Json) -> Table:
     settings, columns = answer["settings"], answer["columns"]
     dimensions = answer["dimensions"]
-    currencies = {line["currency"] for line in (*answer["rows"], *answer["totals"])}
+    lines = (*answer["rows"], *answer["totals"])
+    whole = {column["key"] for column in columns if all(float(line["values"].get(column["key"]) or 0).is_integer() for line in lines)}
+    currencies = {line["currency"] for line in lines}
     one = next(iter(currencies)) if len(currencies) == 1 else None
     table = Table(box=None, pad_edge=False, header_style="bold", show_footer=False)
     table.add_column("#", justify="right", style="dim")
@@ -116,27 +121,29 @@ def _table(answer: Json) -> Table:
     for column in columns:
         table.add_column(f"{column['name']}\n{one}" if column["unit"] == "money" and one else column["name"], justify="right")
     for number, row in enumerate(answer["rows"] if dimensions else [], start=1):
-        told = [plain(_dimension(row, name), "dim" if row["unattributed"] else "") for name in dimensions]
-        table.add_row(str(number), *told, *(_cell(row, column, named=one is None, marked=row["immature"]) for column in columns))
+        told = [plain(_dimension(row, name, settings["group_by"]), "dim" if row["unattributed"] else "") for name in dimensions]
+        table.add_row(str(number), *told, *(_cell(row, column, named=one is None, whole=column["key"] in whole, marked=row["immature"]) for column in columns))
     for index, total in enumerate(answer["totals"]):
         label = [plain("total", "bold"), *([Text("")] * (len(dimensions) - 1))] if dimensions else []
-        cells = [_cell(total, column, named=one is None, style="bold") for column in columns]
+        cells = [_cell(total, column, named=one is None, whole=column["key"] in whole, style="bold") for column in columns]
         if index == 0 and dimensions:
             table.add_section()
         table.add_row("" if dimensions else "=", *label, *cells)
     return table
 
 
-def _dimension(row: Json, name: str) -> str:
+def _dimension(row: Json, name: str, grouped: Sequence[str]) -> str:
     said = row["dimensions"].get(name)
-    if said is None:
-        return "unattributed" if row["unattributed"] else "(none)"
-    return str(said)
+    if said is not None:
+        return _moment(said) if name == "happened_at" else str(said)
+    if name not in grouped:
+        return ""
+    return "unattributed" if row["unattributed"] else "(none)"
 
 
-def _cell(line: Json, column: Json, *, named: bool, marked: bool = False, style: str = "") -> Text:
+def _cell(line: Json, column: Json, *, named: bool, whole: bool, marked: bool = False, style: str = "") -> Text:
     figure = line["values"].get(column["key"])
-    text = plain(value(figure, column["unit"], line["currency"], named=named) + ("*" if marked else ""), style)
+    text = plain(value(figure, column["unit"], line["currency"], named=named, whole=whole) + ("*" if marked else ""), style)
     change = (line["change"] or {}).get(column["key"])
     if line["before"] is not None:
         text = Text.assemble(text, " ", _change(change))

@@ -10,7 +10,7 @@ from msgspec import Meta
 
 from tributary.contacts.naming import Person
 from tributary.control.answers import Moment, NextCursor
-from tributary.reports.answer import Column, LedgerLine, Row, Total, Value
+from tributary.reports.answer import Column, LedgerLine, Row, Total, Unit, Value
 from tributary.reports.as_csv import ledger_csv, report_csv
 from tributary.reports.catalogue import DESCRIPTIONS, Dimension, described
 from tributary.reports.query import Filter, Having, Query, Range, ReportType, Step
@@ -107,6 +107,7 @@ class LedgerAnswer(_Answer, frozen=True, kw_only=True):
     total: Annotated[Value, Meta(description="The figure.")]
     adds_up_to: Annotated[Value, Meta(description="The sum of all lines' values, of every page.")]
     parts: Annotated[dict[str, Any], Meta(description="Of a rate: what is divided by what.")]
+    unit: Annotated[Unit, Meta(description="Of the lines' values: of a rate, what is divided.")]
     lines_found: Annotated[int, Meta(description="On all pages.")]
     data: list[PersonLine]
     next_cursor: NextCursor
@@ -185,7 +186,7 @@ def report_text(answered: Answered) -> str:
     return report_csv(answered.report, _dimensions(answered.query, answered.report.rows), _about(answered))
 
 
-def ledger_answer(opened: Opened, people: Mapping[str, Person], *, row: str | None, next_cursor: str | None) -> LedgerAnswer:
+def ledger_answer(opened: Opened, people: Mapping[str, Person], *, next_cursor: str | None) -> LedgerAnswer:
     """`people`: by the lines' persons."""
     ledger = opened.ledger
     return LedgerAnswer(
@@ -193,10 +194,11 @@ def ledger_answer(opened: Opened, people: Mapping[str, Person], *, row: str | No
         as_of=opened.as_of,
         settings=settings_in_force(opened.query),
         kpi=ledger.kpi,
-        row=row,
+        row=opened.row,
         total=ledger.total,
         adds_up_to=ledger.adds_up_to,
         parts=ledger.parts,
+        unit=opened.unit,
         lines_found=ledger.lines_found,
         data=[_person_line(line, people.get(line.person)) for line in ledger.lines],
         next_cursor=next_cursor,
@@ -205,7 +207,9 @@ def ledger_answer(opened: Opened, people: Mapping[str, Person], *, row: str | No
 
 def ledger_text(opened: Opened, people: Mapping[str, Person]) -> str:
     """As CSV."""
-    return ledger_csv(opened.ledger, _dimensions(opened.query, opened.ledger.lines), {id: (person.email, person.name) for id, person in people.items()})
+    return ledger_csv(
+        opened.ledger, opened.unit, _dimensions(opened.query, opened.ledger.lines), {id: (person.email, person.name) for id, person in people.items()}
+    )
 
 
 def _person_line(line: LedgerLine, person: Person | None) -> PersonLine:

@@ -166,7 +166,7 @@ class ReportRoutes:
         people = people_of(self.contacts, {line.person for line in ledger.lines})
         if as_csv:
             return _csv(ledger_text(opened, people), f"{type}-ledger.csv", {} if following is None else {"x-next-cursor": following})
-        return Answer(body=ledger_answer(opened, people, row=row, next_cursor=following))
+        return Answer(body=ledger_answer(opened, people, next_cursor=following))
 
     def _type(self, call: Call) -> ReportType:
         known = {type.value: type for type in self.reports.kinds}

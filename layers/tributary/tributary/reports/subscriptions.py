@@ -119,6 +119,8 @@ STOCKS: Final[Mapping[str, str]] = {
 }
 """What is there when a period begins → how it moved within."""
 _OF_STOCKS: Final = STOCKS.keys() | set(STOCKS.values())
+_OF_FIRST_RUNS: Final = {"mrr_new", "mrr_reactivated", "first_ran", "reactivated"}
+_OF_RECOVERIES: Final = {"recovered", "mrr_recovered"}
 _OF_PEOPLE: Final = {"customers_start", "customers_moved", "customers_gained", "customers_lost"}
 
 
@@ -134,7 +136,7 @@ class Lifetime(Kpi):
         at_start, mrr = sums.get("customers_start", 0), sums.get("mrr_start", 0) + sums.get("mrr_moved", 0)
         if not customers or not lost or not at_start:
             return None
-        return round(mrr / customers / (lost / at_start * MONTH_DAYS / sums.get(DAYS, self.days)), 2)
+        return round(mrr / customers / (lost / at_start * MONTH_DAYS / sums.get(DAYS, self.days)), 6)
 
 
 def subscription_kpis(days: float) -> Mapping[str, Kpi]:
@@ -241,8 +243,8 @@ class SubscriptionLeg:
 
     def detail(self, asking: Asking, measures: Set[str]) -> Detail:
         query = asking.query
-        start, end = timestamp(query.range.start), timestamp(min(query.range.end, query.now))
-        steps: list[Step] = [*_lives(asking), ("changes", _changes(start, end))]
+        start, end = timestamp(query.range.start), timestamp(min(query.range.end, query.now + timedelta(microseconds=1)))
+        steps: list[Step] = [*_lives(asking), ("changes", _changes(start, end, measures))]
         asked = {name: measure for name, measure in MEASURES.items() if name in measures}
         if not asking.attributed:
             asked = {name: replace(measure, value="mrr_at_end") if name == "attributed_mrr" else measure for name, measure in asked.items()}
@@ -265,7 +267,7 @@ class SubscriptionLeg:
         groups = tuple(_PRODUCT if name == dimensions.PRODUCT else name for name in query.group_by)
         plain = replace(asking, query=msgspec.structs.replace(query, group_by=groups, scale=None), lines=False)
         own = {dimensions.CONNECTION: "x.connection", dimensions.PRODUCT: _PRODUCT_NAME, _PRODUCT: _PRODUCT_NAME}
-        source, begun = "lives", "x.started_at"
+        source, begun = "dated", "x.started_at"
         if asks_touches(query):
             source, begun = "begun", "x.begun_at"
             steps.append(("begun", _BEGUN))
@@ -366,9 +368,8 @@ class SubscriptionTable(Table):
 
 
 def _days_of(of: Range) -> float:
-    """How long a range is, by the clock of its zone: a day of 23 hours is one."""
-    whole = (of.last - of.first).days + 1
-    return min(whole, round((of.end - of.start) / timedelta(days=1), 6)) if whole == 1 else whole
+    """How long a range is, in days of 24 hours."""
+    return (of.end - of.start) / timedelta(days=1)
 
 
 def _by_own_day(query: Query) -> Query:
@@ -378,7 +379,7 @@ def _by_own_day(query: Query) -> Query:
 _PRODUCT: Final = "subscribed_product"
 """What credits call the product of a subscription: they know products of orders only."""
 _PRODUCT_NAME: Final = "coalesce(nullif(x.name, ''), nullif(x.sku, ''), x.product_id)"
-_BEGUN: Final = """SELECT x.*, coalesce(o.sold_at, x.started_at) AS begun_at FROM lives x LEFT JOIN (
+_BEGUN: Final = """SELECT x.*, coalesce(o.sold_at, x.started_at) AS begun_at FROM dated x LEFT JOIN (
     SELECT connection, order_id, min(sold_at) AS sold_at FROM orders WHERE sold_at IS NOT NULL GROUP BY connection, order_id
 ) o ON o.connection = x.connection AND o.order_id = x.order_id"""
 _OF_SUBSCRIPTIONS: Final = """SELECT o.* FROM orders o WHERE o.subscription_id IS NOT NULL
@@ -427,29 +428,32 @@ def _lives(asking: Asking) -> tuple[Step, ...]:
             "lives",
             """SELECT *, list_transform(points, lambda p: {
     'state': coalesce(list_filter(states, lambda s: s.happened_at <= p)[-1].state, states[1].state, state, 'active'),
-    'rate': coalesce(list_filter(rates, lambda r: r.happened_at <= p)[-1], rates[1],
-        {'happened_at': p, 'price': price, 'quantity': quantity, 'interval_days': interval_days})
+    'rate': CASE WHEN len(rates) = 0 THEN {'happened_at': p, 'price': price, 'quantity': quantity, 'interval_days': interval_days}
+        WHEN len(rates) = 1 THEN rates[1] ELSE coalesce(list_filter(rates, lambda r: r.happened_at <= p)[-1], rates[1]) END
 }) AS told FROM pointed""",
         ),
     )
 
 
-def _changes(start: str, end: str) -> str:
-    """SQL: one line for what stood when the range began, and one for each change in it."""
-    return f"""SELECT key, person, connection, subscription_id, currency, started_at, points[i] AS moved_at, NOT is_change AS stood,
-    told[i].state AS state, told[i - 1].state AS was, {_runs("told[i]")} AS runs, {_runs("told[i - 1]")} AS ran,
-    {_monthly("told[i]")} AS mrr, {_monthly("told[i - 1]")} AS mrr_before,
-    {_calendar("told[i]")} AS calendar_mrr, {_calendar("told[i - 1]")} AS calendar_mrr_before,
-    i = list_position(list_transform(told, lambda t: t.state IN ('active', 'recycling')), TRUE) AS is_first_run,
-    i = 1 AS is_start, coalesce(points[i] = trial_started_at, FALSE) AS is_trial_start, converted_at IS NOT NULL AS converts,
-    coalesce(points[i] = converted_at, FALSE) AS is_conversion,
-    told[i].state = 'recycling' AND (i = 1 OR told[i - 1].state <> 'recycling') AS is_decline,
-    coalesce(list_filter(told[i + 1:], lambda t: t.state <> 'recycling')[1].state = 'active', FALSE) AS recovers
+def _changes(start: str, end: str, measures: Set[str]) -> str:
+    """SQL: one line for what stood when the range began, and one for each change in it. Lists are left behind as early as can be: they cost most."""
+    first_run = "list_position(list_transform(told, lambda t: t.state IN ('active', 'recycling')), TRUE)" if measures & _OF_FIRST_RUNS else "0"
+    later = """list_transform(told, lambda t, i: CASE WHEN t.state = 'recycling'
+        THEN list_filter(told[i + 1:], lambda later: later.state <> 'recycling')[1].state END)"""
+    next_state = f"unnest(({later})[opening:ending])" if measures & _OF_RECOVERIES else "NULL"
+    return f"""SELECT key, person, connection, subscription_id, currency, started_at, moved_at, NOT is_change AS stood,
+    told.state AS state, before.state AS was, {_runs("told")} AS runs, {_runs("before")} AS ran,
+    {_monthly("told")} AS mrr, {_monthly("before")} AS mrr_before, {_calendar("told")} AS calendar_mrr, {_calendar("before")} AS calendar_mrr_before,
+    i = first_run AS is_first_run, i = 1 AS is_start, coalesce(moved_at = trial_started_at, FALSE) AS is_trial_start,
+    converted_at IS NOT NULL AS converts, coalesce(moved_at = converted_at, FALSE) AS is_conversion,
+    told.state = 'recycling' AND before.state IS DISTINCT FROM 'recycling' AS is_decline, coalesce(next_state = 'active', FALSE) AS recovers
 FROM (
-    SELECT *, unnest(range(greatest(opening, 1), ending + 1)) AS i, i > opening AS is_change
+    SELECT key, person, connection, subscription_id, currency, started_at, trial_started_at, converted_at, factor, first_run,
+        unnest(range(opening, ending + 1)) AS i, unnest(points[opening:ending]) AS moved_at, unnest(points[opening:ending]) >= {start} AS is_change,
+        unnest(told[opening:ending]) AS told, unnest(list_prepend(NULL, told)[opening:ending]) AS before, {next_state} AS next_state
     FROM (
-        SELECT *, len(list_filter(points, lambda p: p < {start})) AS opening,
-            len(list_filter(points, lambda p: p < {end})) AS ending FROM lives
+        SELECT *, greatest(len(list_filter(points, lambda p: p < {start})), 1) AS opening, len(list_filter(points, lambda p: p < {end})) AS ending,
+            {first_run} AS first_run FROM lives
     )
 )"""
 
