@@ -178,7 +178,7 @@ def _of_identifier(key: RowKey, image: Image, version: int) -> list[Told]:
 
 
 def _of_root(contact: str, root: Root, version: int, settings: Settings, cleaner: Cleaner) -> list[Told]:
-    """A contact that was merged is none any more: it is a node of the other. The identifier that created it is the same node, and has a row of its own, which is
+    """A contact that was merged is none any more: it is a node of the other. The identifier that created it is the same node, and has a row of its own that is
     moved sooner or later: what the contact says stands above it, so that it does not matter which of the two is told when."""
     if root.into is not None:
         return [(Kind.IDENTITIES, IdentityFact(key=contact, version=_MERGED + version, contact=root.into))]
