@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 
 import httpx
 import pytest
@@ -12,6 +13,8 @@ from local.demo.crm import Account, of_truth, totals
 from local.fakes.konnektive.vendor import PASSWORD
 from local.stack import Stack
 from tests.kit.deployed import unique, until
+from tests.kit.deployed_facts import DeployedFacts
+from tributary.facts.tables import Kind
 
 pytestmark = pytest.mark.e2e
 
@@ -32,6 +35,15 @@ def test_everybody_the_account_knows_is_a_contact_with_orders_subscriptions_and_
     expected = of_truth(account.truth())
     until(lambda: totals(account.contacts(), account.id), lambda seen: seen == expected)
     assert expected.customers == 40
+
+
+def test_reports_facts_come_to_what_the_account_says_itself(account: Account, stack: Stack, tmp_path: Path) -> None:
+    facts = DeployedFacts(stack, tmp_path)
+    money = "sum(gross - discount), sum(refunded), count(*), count(*) FILTER (WHERE rebill)"
+    sql = f"SELECT currency, {money} FROM orders WHERE connection = ? AND sold_at IS NOT NULL GROUP BY ALL ORDER BY ALL"
+    sales = account.truth()["reports"]["sales"]
+    expected = [(code, one["sales"], one["refunded"], one["orders"], one["rebills"]) for code, one in sorted(sales.items())]
+    until(lambda: facts.ask(Kind.ORDERS, sql, account.id), lambda seen: seen == expected)
 
 
 def test_a_record_of_the_past_says_so_and_reaches_no_destination_that_did_not_ask_for_it(account: Account, stack: Stack) -> None:
