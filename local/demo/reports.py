@@ -141,8 +141,8 @@ def _nurture(console: Console, reports: Reports, truth: Answer) -> list[Step]:
 def _engagement(console: Console, reports: Reports) -> list[Step]:
     report = reports.ask("engagement", group_by="page")
     _show(console, report)
-    views = sum(moment.call == "page" for moment in MOMENTS)
-    return [Step("Engagement: page views, all of the afternoon's", views, _total(report, "page_views"), f"{views} page views")]
+    views = sum(moment.call in ("page", "screen") for moment in MOMENTS)
+    return [Step("Engagement: pages and screens, all of the afternoon's", views, _total(report, "page_views"), f"{views} page views")]
 
 
 def _orders(console: Console, reports: Reports, truth: Answer, of_account: str) -> list[Step]:
