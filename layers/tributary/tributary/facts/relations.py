@@ -135,6 +135,11 @@ def fresh(kind: Kind, columns: Sequence[str]) -> str:
 # ---------------------------------------------------------------- what is asked
 
 
+def of_moved(kind: Kind, paths: Sequence[str]) -> str:
+    """A row if files name somebody who moved."""
+    return f"SELECT 1 FROM ({rows_of(kind, paths)}) b SEMI JOIN moved m ON m.node = b.person LIMIT 1"
+
+
 def relation(kind: Kind, base: Months, *, superseded: Iterable[str], moved: bool, erased: bool, fresh: bool) -> str:
     """A kind's view. `superseded`: the months with base rows that no longer stand."""
     rows = standing(kind, base, columns_of(kind), superseded=superseded, moved=moved, erased=erased, fresh=fresh)
