@@ -92,7 +92,7 @@ PEOPLE: Final = (
     WITH RECURSIVE walk AS (
         SELECT key AS node, contact AS person, 1 AS hops FROM identities
         UNION ALL
-        SELECT node, contact, hops + 1 FROM walk JOIN identities ON key = person WHERE hops < {_MOST_HOPS}
+        SELECT node, contact, hops + 1 FROM walk JOIN identities ON key = person AND contact <> key WHERE hops < {_MOST_HOPS}
     )
     SELECT node, arg_max(person, hops) AS person FROM walk GROUP BY node""",
     """CREATE TABLE visitors AS
