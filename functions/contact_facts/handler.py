@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
+from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
@@ -18,7 +20,7 @@ from tributary.adapters.secrets import SsmSecrets, digests_from
 from tributary.environments import ContactFactsEnv
 from tributary.facts.of_contacts import Change, Settings
 from tributary.facts.queued import QueuedFacts
-from tributary.facts.telling import CONTACTS, Telling
+from tributary.facts.telling import CONTACTS, Telling, by_generation
 from tributary.stream import StreamReader
 
 logger = Logger()
@@ -30,12 +32,17 @@ def stream() -> StreamReader[Change]:
     """Built on the first batch, kept while this sandbox lives."""
     env = ContactFactsEnv.read(os.environ)
     account = DynamoAccount(aws.dynamodb, env.config_table)
-    facts = Telling(
-        facts=QueuedFacts(SqsQueue(aws.sqs, env.facts_queue_url)),
-        digests=digests_from(SsmSecrets(aws.ssm, env.secrets_prefix)),
-        settings=lambda: Settings.of(account.get()),
-    )
-    return StreamReader("contact_facts", facts.changes, DynamoPoisonRecords(aws.dynamodb, env.events_table), CONTACTS)
+    queue = SqsQueue(aws.sqs, env.facts_queue_url)
+    digests = digests_from(SsmSecrets(aws.ssm, env.secrets_prefix))
+
+    def tell(changes: Sequence[Change]) -> Counter[str]:
+        counts: Counter[str] = Counter()
+        for generation, theirs in by_generation(changes).items():
+            facts = Telling(facts=QueuedFacts(queue, generation), digests=digests, settings=lambda: Settings.of(account.get()))
+            counts.update(facts.changes(theirs))
+        return counts
+
+    return StreamReader("contact_facts", tell, DynamoPoisonRecords(aws.dynamodb, env.events_table), CONTACTS)
 
 
 @logger.inject_lambda_context(clear_state=True)

@@ -21,10 +21,12 @@ from tributary.adapters.duck import allowance_of
 from tributary.adapters.fact_files import S3FactObjects
 from tributary.adapters.fact_manifest import DynamoManifests
 from tributary.adapters.fact_reader import DuckFacts
+from tributary.adapters.generations import DynamoGenerations
 from tributary.adapters.settings_store import DynamoRows
 from tributary.control.http import Router, as_gateway_response, request_of
 from tributary.control.report_routes import ReportRoutes
 from tributary.environments import ReportsEnv
+from tributary.facts.served import ServedFacts
 from tributary.reports.engine import REPORTS
 from tributary.reports.reporting import reports_of
 
@@ -38,16 +40,21 @@ def router() -> Router:
     env = ReportsEnv.read(os.environ)
     dynamodb = aws.dynamodb_for_caller
     sizes = allowance_of(memory_mb=int(env.memory_mb), storage_mb=int(env.storage_mb))
-    facts = DuckFacts(
-        S3FactObjects(aws.s3_for_caller, env.facts_bucket),
-        DynamoManifests(dynamodb, env.config_table),
-        Path(tempfile.mkdtemp(prefix="facts-")),
-        allowance=sizes.engine,
-        room=sizes.room,
-        now=_now,
-    )
+    generations = DynamoGenerations(dynamodb, env.config_table)
+
+    def facts_of(generation: int) -> DuckFacts:
+        return DuckFacts(
+            S3FactObjects(aws.s3_for_caller, env.facts_bucket, generation=generation),
+            DynamoManifests(dynamodb, env.config_table, generation=generation),
+            Path(tempfile.mkdtemp(prefix="facts-")),
+            allowance=sizes.engine,
+            room=sizes.room,
+            now=_now,
+        )
+
+    facts = ServedFacts(generations, facts_of)
     reports = reports_of(facts=facts, kinds=REPORTS, rows=DynamoRows(dynamodb, env.config_table), now=_now)
-    routes = ReportRoutes(reports, DynamoContacts(dynamodb, env.contacts_table)).routes()
+    routes = ReportRoutes(reports, DynamoContacts(dynamodb, env.contacts_table, generation=lambda: generations.now().serving)).routes()
     return Router(routes, Access(CachedKeys(DynamoKeyStore(dynamodb, env.config_table))))
 
 

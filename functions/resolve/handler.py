@@ -18,6 +18,7 @@ from tributary.adapters import aws
 from tributary.adapters.config_store import DynamoLinkedConnections
 from tributary.adapters.contacts import DynamoContacts
 from tributary.adapters.event_log import DynamoEventLog
+from tributary.adapters.generations import DynamoGenerations
 from tributary.adapters.poison import DynamoPoisonRecords
 from tributary.adapters.queues import SqsQueue
 from tributary.adapters.secrets import SsmSecrets, digests_from
@@ -38,20 +39,23 @@ def stream() -> StreamReader[Event]:
     """Built on the first batch, kept while this sandbox lives."""
     env = ResolveEnv.read(os.environ)
     digests = digests_from(SsmSecrets(aws.ssm, env.secrets_prefix))
-    resolver = Resolver(
-        contacts=DynamoContacts(aws.dynamodb, env.contacts_table),
-        log=DynamoEventLog(aws.dynamodb, env.events_table),
-        suppressions=DynamoSuppressions(aws.dynamodb, env.config_table),
-        digests=digests,
-        sleep=time.sleep,
-        jitter=random.random,
-        linked=DynamoLinkedConnections(aws.dynamodb, env.config_table),
-    )
+    log = DynamoEventLog(aws.dynamodb, env.events_table)
+    suppressions = DynamoSuppressions(aws.dynamodb, env.config_table)
+    linked = DynamoLinkedConnections(aws.dynamodb, env.config_table)
+    generations = DynamoGenerations(aws.dynamodb, env.config_table)
+
+    @cache
+    def resolver_of(generation: int) -> Resolver:
+        contacts = DynamoContacts(aws.dynamodb, env.contacts_table, generation=lambda: generation)
+        return Resolver(contacts=contacts, log=log, suppressions=suppressions, digests=digests, sleep=time.sleep, jitter=random.random, linked=linked)
 
     facts = Telling(facts=QueuedFacts(SqsQueue(aws.sqs, env.facts_queue_url)), digests=digests)
 
     def resolve(events: Sequence[Event]) -> Counter[str]:
-        outcome = resolver.resolve(events)
+        served, *others = generations.now().written
+        outcome = resolver_of(served).resolve(events)
+        for generation in others:
+            resolver_of(generation).resolve(events)
         # After the contacts: who it was that an event was of is then on its way before the event is.
         told = facts.events([event for event in events if (event.source, event.message_id) not in outcome.suppressed])
         return outcome.counts + told

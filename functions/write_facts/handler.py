@@ -16,6 +16,7 @@ from tributary.adapters import aws
 from tributary.adapters.duck import Allowance, Engine
 from tributary.adapters.fact_files import FactFiles, S3FactObjects
 from tributary.adapters.fact_manifest import DynamoManifests
+from tributary.adapters.generations import DynamoGenerations
 from tributary.adapters.poison import DynamoPoisonRecords
 from tributary.clock import SystemClock
 from tributary.environments import WriteFactsEnv
@@ -42,8 +43,19 @@ def folder() -> Path:
 def write() -> WriteFacts:
     """Built on the first message, kept while this sandbox lives."""
     env = WriteFactsEnv.read(os.environ)
-    sink = FactFiles(S3FactObjects(aws.s3, env.facts_bucket), DynamoManifests(aws.dynamodb, env.config_table), engine, folder(), SystemClock().now)
-    return WriteFacts(sink=sink, poison=DynamoPoisonRecords(aws.dynamodb, env.events_table))
+
+    @cache
+    def sink_of(generation: int) -> FactFiles:
+        return FactFiles(
+            S3FactObjects(aws.s3, env.facts_bucket, generation=generation),
+            DynamoManifests(aws.dynamodb, env.config_table, generation=generation),
+            engine,
+            folder(),
+            SystemClock().now,
+        )
+
+    generations = DynamoGenerations(aws.dynamodb, env.config_table)
+    return WriteFacts(sink_of=sink_of, generations=generations, poison=DynamoPoisonRecords(aws.dynamodb, env.events_table))
 
 
 @logger.inject_lambda_context(clear_state=True)

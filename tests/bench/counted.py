@@ -229,12 +229,13 @@ def _dollars(stages: dict[str, Stage], vendor: Vendor) -> list[Figure]:
     cpu = sum(stage.cpu_seconds for stage in stages.values())
     waiting = stages["forward_kissmetrics"].invocations * VENDOR_SECONDS
     polled = stages["record"].invocations * 2 * SQS_STANDARD + stages["forward_kissmetrics"].invocations * 2 * SQS_FIFO
-    sent = stages["intake"].calls.total() * SQS_STANDARD + stages["fan_out"].calls.total() * SQS_FIFO
+    facts = stages["resolve"].calls["SendMessageBatch"]
+    sent = (stages["intake"].calls.total() + facts) * SQS_STANDARD + stages["fan_out"].calls.total() * SQS_FIFO
     parts: Sequence[tuple[str, float, str]] = (
         ("gateway", REQUESTS * GATEWAY, f"{EVENTS_A_REQUEST} events a request"),
         ("invocations", invocations * LAMBDA_REQUEST, f"{invocations / EVENTS:.3g} an event"),
         ("gb_seconds", (cpu / VCPU + waiting) * MEMORY_GB * GB_SECOND * 1_000_000, f"CPU at {VCPU:.2f} vCPU, vendor wait {VENDOR_SECONDS} s an invocation"),
-        ("sqs_sends", sent, "ingest and destination"),
+        ("sqs_sends", sent, "ingest, facts and destination"),
         ("sqs_polls", polled, "a receive and a delete an invocation, at the measured batch sizes"),
         ("write_units", sum(stage.write_units for stage in stages.values()) * WRITE_UNIT, ""),
         ("suppression_reads", sum(stage.suppression_keys for stage in stages.values()) * READ_UNIT, "one read unit a key"),

@@ -10,7 +10,13 @@ from typing import Any
 
 import pytest
 
-from tests.kit.fact_store import PlainFacts, Store, aws_store, contact, memory_store, node, read
+from tests.kit.fact_store import ALLOWANCE, ROOM, MemoryManifests, PlainFacts, Store, aws_store, contact, memory_store, mentions, node, read
+from tests.kit.moto import dynamodb_table
+from tributary.adapters.duck import Allowance
+from tributary.adapters.fact_manifest import DynamoManifests
+from tributary.adapters.fact_reader import DuckFacts
+from tributary.errors import ReportTooLarge
+from tributary.facts.manifest import IDENTITIES, FactFile, Manifest, Place
 from tributary.facts.tables import (
     AdSpendFact,
     Fact,
@@ -189,3 +195,158 @@ def test_while_nothing_changes_a_question_costs_one_look_at_the_manifest(tmp_pat
     before = len(store.objects.fetched), store.manifests.reads  # type: ignore[attr-defined]
     people(store)
     assert (len(store.objects.fetched), store.manifests.reads) == (before[0], before[1] + 1)  # type: ignore[attr-defined]
+
+
+LONG = lambda: 900.0  # noqa: E731  # seconds
+
+
+def everything(store: Store) -> dict[Kind, list[dict[str, Any]]]:
+    return {kind: read(store.facts, kind, {kind: EVER}) for kind in EVERY_KIND}
+
+
+def test_compacted_facts_say_what_they_said_in_one_file_a_month(store: Store) -> None:
+    store.sink.append(EVERY_KIND)
+    store.sink.append({Kind.TOUCHES: [touch(7, 11), touch(8, 12)], Kind.ORDERS: [order(2, 101, version=2, gross=5)], Kind.IDENTITIES: [pointer(11, 101)]})
+    before = everything(store)
+    store.compaction().run(LONG)
+    assert everything(store) == before
+    manifest = store.manifests.read()
+    assert [len(one.base.files) for one in manifest.partitions.values() if one.place.kind is not Kind.IDENTITIES] == [1] * len(EVERY_KIND)
+    assert not any(one.fresh for one in manifest.partitions.values())
+
+
+def test_a_base_names_people_as_they_are_known_and_visitors_by_their_links_as_themselves(store: Store) -> None:
+    store.sink.append({Kind.TOUCHES: [touch(1, 11), touch(2, 12)]})
+    store.sink.append({Kind.IDENTITIES: [pointer(11, 101)], Kind.WEAK_LINKS: [WeakLinkFact(key=node(12), version=1, customers=(node(11),))]})
+    store.compaction().run(LONG)
+    assert people(store) == [node(101), node(101)]
+    store.sink.append({Kind.IDENTITIES: [pointer(12, 103), pointer(101, 102)]})
+    assert people(store) == [node(102), node(103)]
+    for _ in range(2):
+        store.sink.append({Kind.IDENTITIES: [pointer(14, 104)]})
+        store.clock.move(600)
+        store.compaction("folding", fold_every=1, recent_kept=0).run(LONG)
+        assert people(store) == [node(102), node(103)]
+    assert store.manifests.read().of(IDENTITIES).base.recent == ()
+
+
+def test_old_files_are_there_for_an_hour_and_then_gone(store: Store) -> None:
+    store.sink.append(EVERY_KIND)
+    old = {one.name for one in store.objects.all()}
+    store.compaction().run(LONG)
+    store.clock.move(3_590)
+    store.compaction().run(LONG)
+    assert old < {one.name for one in store.objects.all()}
+    store.clock.move(20)
+    store.compaction().run(LONG)
+    assert not old & {one.name for one in store.objects.all()}
+    assert store.manifests.replaced() == []
+    assert len(people(store)) == 1
+
+
+def test_a_name_that_is_tried_again_while_its_file_waits_to_be_deleted_keeps_it(store: Store) -> None:
+    store.sink.append({Kind.TOUCHES: [touch(1, 11)]})
+    store.compaction().run(LONG)
+    store.sink.append({Kind.TOUCHES: [touch(1, 11)]})
+    store.clock.move(3_700)
+    reading = store.reader("late")
+    store.compaction().run(LONG)
+    assert len(read(reading, Kind.TOUCHES, {Kind.TOUCHES: EVER})) == 1
+
+
+def test_a_reader_whose_files_were_deleted_meanwhile_looks_again(tmp_path: Path) -> None:
+    store = memory_store(tmp_path)
+    store.sink.append({Kind.TOUCHES: [touch(1, 11)]})
+    stale = store.manifests.read()
+    store.compaction().run(LONG)
+    store.clock.move(3_700)
+    store.compaction().run(LONG)
+    looks = [stale]
+
+    class Behind(MemoryManifests):
+        def read(self) -> Manifest:
+            return looks.pop() if looks else store.manifests.read()
+
+    facts = DuckFacts(store.objects, Behind(), tmp_path / "behind", allowance=ALLOWANCE, room=ROOM, now=store.clock.now)
+    assert len(read(facts, Kind.TOUCHES, {Kind.TOUCHES: EVER})) == 1
+
+
+def test_erasure_leaves_no_row_in_any_file(store: Store) -> None:
+    gone = {node(11), node(101)}
+    store.sink.append({Kind.TOUCHES: [touch(1, 11), touch(2, 12)], Kind.CONTACTS: [contact(101, lead_at=MARCH), contact(102, lead_at=MARCH)]})
+    store.sink.append({Kind.IDENTITIES: [pointer(11, 101), pointer(12, 102)], Kind.WEAK_LINKS: [WeakLinkFact(key=node(13), customers=(node(11), node(12)))]})
+    store.compaction().run(LONG)
+    store.sink.append({Kind.ORDERS: [order(3, 101)]})
+    store.manifests.erase(gone)
+    for _ in range(3):
+        store.compaction().run(LONG)
+        store.clock.move(3_700)
+    assert mentions(store, gone) == {}
+    assert sum(mentions(store, {node(12), node(102)}).values()) == 6
+
+
+def test_nobody_else_compacts_meanwhile_and_what_a_dead_one_left_is_taken_up(store: Store) -> None:
+    store.sink.append(EVERY_KIND)
+    store.lease.take("dead", store.clock.now(), 1_200)
+    assert store.compaction().run(LONG) == {"held": 1}
+    store.clock.move(1_201)
+    assert store.compaction().run(LONG)["merged"] == len(EVERY_KIND)
+
+
+def test_what_the_time_does_not_suffice_for_is_left_for_the_next(store: Store) -> None:
+    store.sink.append(EVERY_KIND)
+    left = iter([900.0, 900.0, 100.0])
+    counts = store.compaction().run(lambda: next(left))
+    assert (counts["merged"], counts["left"]) == (2, len(EVERY_KIND) - 2)
+    assert store.compaction().run(LONG)["merged"] == len(EVERY_KIND) - 2
+
+
+def test_what_a_dead_writer_put_and_never_named_is_swept_away_after_a_day(tmp_path: Path) -> None:
+    store = memory_store(tmp_path)
+    store.sink.append(EVERY_KIND)
+    lost = tmp_path / "lost"
+    lost.write_bytes(b"PAR1")
+    store.objects.put(Place(Kind.TOUCHES, "2026-03"), "lost", lost)
+    store.clock.move(86_300)
+    assert store.compaction().sweep() == {"orphans": 0}
+    store.clock.move(200)
+    assert store.compaction().sweep() == {"orphans": 1}
+    assert len(list(store.objects.all())) == len(EVERY_KIND)
+
+
+def test_a_question_that_needs_more_room_or_time_than_there_is_says_so(tmp_path: Path) -> None:
+    store = memory_store(tmp_path)
+    store.sink.append(EVERY_KIND)
+    with pytest.raises(ReportTooLarge, match="narrower range"):
+        read(store.reader("small", room=100), Kind.TOUCHES, {Kind.TOUCHES: EVER})
+    hurried = store.reader("hurried", allowance=Allowance(memory_mb=500, seconds=0.5))
+    with hurried.open({Kind.TOUCHES: EVER}) as relations, pytest.raises(ReportTooLarge, match="takes more than"):
+        relations.rows("SELECT sum(a.range * b.range) FROM range(1000000) a, range(1000000) b")
+    tight = store.reader("tight", allowance=Allowance(memory_mb=20, seconds=20, spill_mb=1))
+    with tight.open({Kind.TOUCHES: EVER}) as relations, pytest.raises(ReportTooLarge, match="20 MB"):
+        relations.rows("SELECT count(*) FROM (SELECT range, hash(range) h, repeat('x', 100) FROM range(10000000) ORDER BY h)")
+
+
+def test_copies_that_were_not_asked_for_longest_make_room(tmp_path: Path) -> None:
+    store = memory_store(tmp_path)
+    months = [datetime(2026, month, 3, tzinfo=UTC) for month in (1, 2, 3)]
+    for number, month in enumerate(months):
+        store.sink.append({Kind.TOUCHES: [touch(number, 11, month)]})
+    size = max(file.bytes for one in store.manifests.read().partitions.values() for file in one.fresh)
+    facts = store.reader("room", room=2 * size + 10)
+    for name in ("2026-01", "2026-02", "2026-03", "2026-02", "2026-01"):
+        assert len(read(facts, Kind.TOUCHES, {Kind.TOUCHES: Months(name, name)})) == 1
+    assert [place.month for place, _ in store.objects.fetched] == ["2026-01", "2026-02", "2026-03", "2026-01"]  # type: ignore[attr-defined]
+
+
+def test_who_was_erased_stays_erased_in_a_later_generation_and_when_the_first_is_dropped() -> None:
+    with dynamodb_table() as client:
+        first, second = (DynamoManifests(lambda: client, "table", generation=number) for number in (1, 2))
+        second.add(IDENTITIES, FactFile("a", 1, 1))
+        first.erase({node(11)})
+        assert (second.read().erased, second.erased_revision(), second.erased()) == (1, 1, {node(11)})
+        first.drop()
+        second.erase({node(12)})
+        assert (second.read().erased, second.erased()) == (2, {node(11), node(12)})
+        second.drop()
+        assert second.read().partitions == {}

@@ -90,7 +90,7 @@ def bad_requests(stack: Pipeline) -> None:
 def unreadable(stack: Pipeline) -> None:
     record = {"messageId": "q", "receiptHandle": "h", "body": f'{{"email":"{EMAIL}"}}', "eventSource": "aws:sqs"}
     attributes = {"ApproximateReceiveCount": "1", "SentTimestamp": "1772625600000", "MessageGroupId": "g"}
-    for function in ("record", "forward_kissmetrics"):
+    for function in ("record", "forward_kissmetrics", "write_facts"):
         stack.invoke(function, {"Records": [{**record, "attributes": attributes}]})
     broken = {
         "eventName": "INSERT",
@@ -99,10 +99,14 @@ def unreadable(stack: Pipeline) -> None:
     }
     for function in ("fan_out", "resolve"):
         stack.invoke(function, {"Records": [broken]})
+    for data in ("!", base64.b64encode(f'{{"email":"{EMAIL}"'.encode()).decode()):
+        row = {"Keys": {"pk": {"S": "contact#c"}, "sk": {"S": "root"}}, "NewImage": {"v": {"N": "1"}, "d": {"B": data}}}
+        stack.invoke("contact_facts", {"Records": [{"eventName": "MODIFY", "eventSource": "aws:dynamodb", "dynamodb": row}]})
 
 
 def failing_stores(stack: Pipeline) -> None:
-    for client, operations in ((aws.dynamodb(), ("PutItem", "BatchGetItem", "Query", "TransactWriteItems")), (aws.sqs(), ("SendMessageBatch",))):
+    of_tables = ("PutItem", "BatchGetItem", "Query", "TransactWriteItems", "UpdateItem")
+    for client, operations in ((aws.dynamodb(), of_tables), (aws.sqs(), ("SendMessageBatch",)), (aws.s3(), ("PutObject",))):
         for operation in operations:
             Faults(client).refuse(operation, times=4, status=400, body=json.dumps({"__type": "InternalServerError", "message": f"{EMAIL} {TEXT}"}).encode())
     day(stack)
@@ -142,7 +146,7 @@ def test_no_canary_is_in_the_logs(
     vendor: Callable[[], VendorAnswer],
     story: Callable[[Pipeline], None],
 ) -> None:
-    with pipeline(monkeypatch, Vendor(vendor)) as stack:
+    with pipeline(monkeypatch, Vendor(vendor), facts=True) as stack:
         story(stack)
         config = json.dumps(stack.rows("config"), default=str)
     output = capfd.readouterr()

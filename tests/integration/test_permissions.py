@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from contextlib import suppress
 from datetime import timedelta
@@ -9,6 +10,7 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 import boto3
+import msgspec
 import pytest
 
 from local.fakes.fake import Fake
@@ -20,6 +22,7 @@ from tests.kit.pipeline import FUNCTIONS as FUNCTIONS_RUN
 from tests.kit.sync import FakedVendor
 from tests.template.test_template import FUNCTIONS, as_list, folder_of, statements_of
 from tributary.errors import VendorUnavailable
+from tributary.generations import PARTITION, SORT, Generations
 from tributary.ports import VendorAnswer, VendorRequest
 
 TABLES = {"events": "EventsTable", "contacts": "ContactsTable", "config": "ConfigTable"}
@@ -60,8 +63,16 @@ def uses(operation: str, params: dict[str, Any]) -> Iterator[Use]:  # noqa: PLR0
             for table, requests in params["RequestItems"].items():
                 for request in requests:
                     yield "dynamodb:BatchWriteItem", TABLES[table], request["PutRequest"]["Item"]["pk"]["S"]
+        case "DeleteObjects":
+            for item in params["Delete"]["Objects"]:
+                yield "s3:DeleteObject", f"{BUCKETS[params['Bucket']]}/{item['Key']}", ""
+        case "ListObjectsV2":
+            yield "s3:ListBucket", BUCKETS[params["Bucket"]], ""
         case "PutObject":
             yield "s3:PutObject", f"{BUCKETS[params['Bucket']]}/{params['Key']}", ""
+        case "GetObject":
+            yield "s3:GetObject", f"{BUCKETS[params['Bucket']]}/{params['Key']}", ""
+            yield "s3:ListBucket", BUCKETS[params["Bucket"]], ""  # that it is not there is told to those alone who may list
         case "Publish":
             yield "sns:Publish", TOPICS[params["TopicArn"].rsplit(":", 1)[1]], ""
         case "GetParameter":
@@ -207,7 +218,33 @@ def seen() -> set[tuple[str, Use]]:
             ("contact_facts", unread),
         ):
             stack.invoke(function, {"Records": [batch]})
-    return used | of_an_account()
+    return used | of_an_account() | of_a_rebuild()
+
+
+def of_a_rebuild() -> set[tuple[str, Use]]:
+    """A second generation of contacts and facts: written beside the first, compacted, and served."""
+    crm = SlowCrm()
+    with pytest.MonkeyPatch.context() as patch, pipeline(patch, Vendor(200), account=crm, facts=True) as stack:
+        used = watched(stack)
+        _serve(Generations(serving=1, building=2))
+        stack.tick()
+        stack.run(rounds=80)
+        boto3.client("dynamodb").put_item(TableName="config", Item={"pk": {"S": "2/facts"}, "sk": {"S": "erased"}, "v": {"N": "1"}})
+        stack.invoke("compact_facts", {})
+        stack.clock.time += timedelta(days=1)
+        stack.invoke("compact_facts", {})
+        stack.invoke("compact_facts", {"sweep": True})
+        _serve(Generations(serving=2, retired=1))
+        stack.restart()
+        answer = stack.get("/api/reports/orders/ledger", "range=all")
+        assert json.loads(answer["body"])["lines_found"] > 0, answer["body"]
+        assert stack.crashes == 0
+    return used
+
+
+def _serve(generations: Generations) -> None:
+    item = {"pk": {"S": PARTITION}, "sk": {"S": SORT}, "data": {"S": msgspec.json.encode(generations).decode()}, "version": {"N": "1"}}
+    boto3.client("dynamodb").put_item(TableName="config", Item=item)
 
 
 class SlowCrm:
@@ -241,10 +278,20 @@ def of_an_account() -> set[tuple[str, Use]]:
         stack.run(rounds=20)
         record = {"messageId": "q", "receiptHandle": "h", "body": "{}", "attributes": {"ApproximateReceiveCount": "1", "MessageGroupId": "g"}}
         stack.invoke("konnektive_poll", {"Records": [record]})
+        # Somebody was erased; then facts are compacted, and a day later what was replaced is deleted.
+        boto3.client("dynamodb").put_item(TableName="config", Item={"pk": {"S": "facts"}, "sk": {"S": "erased"}, "v": {"N": "1"}})
+        stack.invoke("compact_facts", {})
         stack.clock.time += timedelta(days=1)
+        stack.invoke("compact_facts", {})
+        stack.invoke("compact_facts", {"sweep": True})
         stack.tick()
         stack.run(rounds=40)
         assert stack.crashes == 0
+        for path, query in (("advertisement", ""), ("orders", "range=all&group_by=channel"), ("orders/ledger", "range=all")):
+            answer = stack.get(f"/api/reports/{path}", query)
+            assert answer["statusCode"] == 200, answer["body"]
+        boto3.client("dynamodb").put_item(TableName="config", Item={"pk": {"S": "facts"}, "sk": {"S": "erased"}, "v": {"N": "1"}})
+        stack.get("/api/reports/orders", "range=all")
     return used
 
 
@@ -278,7 +325,16 @@ def test_a_function_is_allowed_what_it_does_and_no_more(function: str, seen: set
         ("konnektive_poll", "dynamodb:BatchWriteItem", "ConfigTable", "suppressed#digest"),
         ("konnektive_poll", "dynamodb:BatchGetItem", "ConfigTable", "key#hash"),
         ("konnektive_poll", "dynamodb:PutItem", "EventsTable", "konnektive#con_k#12"),
+        ("compact_facts", "dynamodb:DeleteItem", "ConfigTable", "facts"),
+        ("compact_facts", "dynamodb:BatchWriteItem", "ConfigTable", "erased"),
+        ("compact_facts", "s3:DeleteObject", "FactsBucket", "entered/rates/1.csv"),
         ("webhooks", "dynamodb:PutItem", "ConfigTable", "sync#con_k"),
+        ("reports_api", "dynamodb:Query", "ConfigTable", "connection"),
+        ("reports_api", "dynamodb:Query", "ConfigTable", "keys"),
+        ("reports_api", "dynamodb:GetItem", "ConfigTable", "sync#con_k"),
+        ("reports_api", "dynamodb:BatchGetItem", "ContactsTable", "identifier#digest"),
+        ("reports_api", "dynamodb:Query", "ContactsTable", "contact#id"),
+        ("reports_api", "s3:GetObject", "FactsBucket/entered/ad-spend/batch", ""),
         ("webhooks", "dynamodb:Query", "ConfigTable", "record#con_k#order#2026-03-04"),
     ],
 )

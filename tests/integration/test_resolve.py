@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+import boto3
 import pytest
 from botocore.exceptions import ReadTimeoutError
 from hypothesis import HealthCheck, given, settings
@@ -27,6 +28,7 @@ from tributary.adapters.event_log import DynamoEventLog
 from tributary.contacts.describe import describe
 from tributary.contacts.reading import read_contact
 from tributary.events import Event
+from tributary.facts.message import unpack
 from tributary.identity.digests import Digests
 from tributary.identity.identifiers import Identifier
 from tributary.ports import ContactRow, RowKey
@@ -221,6 +223,19 @@ def test_a_record_that_cannot_be_read_is_set_aside_and_blocks_nobody(monkeypatch
         assert [_contact("user", user) is not None for user in "123"] == [True, False, True]
         (row,) = [row for row in running.rows("events") if row["pk"]["S"] == "poison#resolve"]
     assert (row["sk"]["S"], row["code"]["S"]) == ("user#2|event#src_shop#m-bad", "unreadable_message")
+
+
+def test_what_was_done_is_told_to_the_facts_queue_but_not_of_erased_people(monkeypatch: pytest.MonkeyPatch) -> None:
+    events: list[Event] = [page(anonymous_id="visit-9"), track(user_id="42"), track(user_id="43")]
+    with handler(monkeypatch) as running:
+        erased = Digests(b"k" * 32).of(Identifier("user", "42"))
+        boto3.client("dynamodb").put_item(TableName="config", Item={"pk": {"S": f"suppressed#{erased}"}, "sk": {"S": "suppressed"}})
+        running.invoke("resolve", _records(*events))
+        sqs = boto3.client("sqs")
+        (message,) = sqs.receive_message(QueueUrl=sqs.get_queue_url(QueueName="facts")["QueueUrl"])["Messages"]
+    assert {fact.person for fact in unpack(message["Body"]).activities} == {
+        Digests(b"k" * 32).of(Identifier(kind, value)) for kind, value in (("anonymous", "visit-9"), ("user", "43"))
+    }
 
 
 def test_nothing_personal_stands_in_a_key_of_contacts(monkeypatch: pytest.MonkeyPatch) -> None:

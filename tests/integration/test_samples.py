@@ -35,6 +35,8 @@ def test_a_sample_event_runs_through_its_handler(monkeypatch: pytest.MonkeyPatch
         answer: Any = stack.invoke(path.parent.name, json.loads(path.read_text()))
     if path.parent.name in {"record", "forward_kissmetrics", "konnektive_poll", "write_facts"}:
         assert answer == {"batchItemFailures": []}
+    elif path.parent.name == "reports_api":
+        assert answer["statusCode"] == 401, "no key of the sample's: test_reports_api has one"
     elif path.parent.name == "webhooks":
         assert answer["statusCode"] == (401 if path.stem.endswith("wrong_secret") else 200)
     elif path.parent.name == "intake":

@@ -22,6 +22,7 @@ ALLOWED = {
     "write_facts": {"duckdb"},
     "forward_kissmetrics": set[str](),
     "control_api": set[str](),
+    "compact_facts": {"duckdb"},
     "reports_api": {"duckdb"},
     "konnektive_schedule": set[str](),
     "konnektive_poll": set[str](),

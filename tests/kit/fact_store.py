@@ -11,6 +11,7 @@ from typing import Any
 from uuid import uuid4
 
 import boto3
+import duckdb
 import msgspec
 
 from tests.kit.config import MovingClock
@@ -257,6 +258,21 @@ def read(store_facts: DuckFacts, kind: Kind, needs: Mapping[Kind, Any]) -> list[
     with store_facts.open(needs) as relations:
         rows = relations.rows(f"SELECT {', '.join(columns)} FROM {kind} ORDER BY key")
     return [dict(zip(columns, (_from_sql(value) for value in row), strict=True)) for row in rows]
+
+
+def mentions(store: Store, nodes: set[str]) -> dict[tuple[Kind, str], int]:
+    """How often nodes stand anywhere in any file that is in the bucket, by kind and column."""
+    found: dict[tuple[Kind, str], int] = {}
+    for one in store.objects.all():
+        path = store.folder / "looked-at.parquet"
+        assert store.objects.fetch(one.place, one.name, path)
+        for row in duckdb.from_parquet(str(path)).fetchall():
+            for name, value in zip(TABLES[one.place.kind].columns, row, strict=True):
+                values = value if isinstance(value, list) else [value]
+                count = sum(getattr(inner, "hex", None) in nodes for inner in values)
+                if count:
+                    found[one.place.kind, name] = found.get((one.place.kind, name), 0) + count
+    return found
 
 
 def _plain(value: Any) -> Any:

@@ -33,7 +33,8 @@ from tributary.ports import VendorAnswer, VendorRequest
 STACK = "shop"
 WRITE_KEY = "wk_" + "a" * 29
 FUNCTIONS = ("intake", "record", "fan_out", "resolve", "forward_kissmetrics", "konnektive_schedule", "konnektive_poll", "webhooks")
-OF_FACTS = ("contact_facts", "write_facts")
+OF_FACTS = ("contact_facts", "write_facts", "compact_facts", "reports_api")
+API_KEY = "tk_" + "b" * 40
 ACCOUNT_URL = "https://account.harbour.example"
 POSTBACK_SECRET = "postback-secret-of-the-shop"
 BATCH_SIZES = {"ingest": 10, "kissmetrics": 10, "sync": 1, "facts": 10}
@@ -53,8 +54,11 @@ class LambdaContext:
     invoked_function_arn = "arn:aws:lambda:us-east-1:123456789012:function:test"
     aws_request_id = "request"
 
+    def __init__(self, seconds: int = 60) -> None:
+        self._seconds = seconds
+
     def get_remaining_time_in_millis(self) -> int:
-        return 60_000
+        return self._seconds * 1_000
 
 
 class Clock:
@@ -87,6 +91,7 @@ class Pipeline:
         self._handlers = handlers
         self._urls = urls
         self.queues = tuple(urls.values())
+        self.facts_url = urls["facts"]
         self.clock = clock
         self.running = ""
         self._seen: dict[str, int] = {"fan_out": 0, "resolve": 0, "contact_facts": 0}
@@ -96,7 +101,7 @@ class Pipeline:
 
     def invoke(self, function: str, event: dict[str, Any]) -> Any:
         self.running = function
-        return self._handlers[function].lambda_handler(event, LambdaContext())
+        return self._handlers[function].lambda_handler(event, LambdaContext(900 if function == "compact_facts" else 60))
 
     def post(self, path: str, body: Any, *, key: str = WRITE_KEY) -> dict[str, Any]:
         """A request to the tracking API, as the gateway hands it over."""
@@ -113,6 +118,19 @@ class Pipeline:
             "isBase64Encoded": False,
         }
         answer: dict[str, Any] = self.invoke("intake", event)
+        return answer
+
+    def get(self, path: str, query: str = "") -> dict[str, Any]:
+        """A request to the report API, with a key of all scopes, as the gateway hands it over."""
+        event = {
+            "version": "2.0",
+            "rawPath": path,
+            "rawQueryString": query,
+            "headers": {"authorization": f"Bearer {API_KEY}"},
+            "requestContext": {"requestId": "r-1", "http": {"method": "GET", "path": path}},
+            "isBase64Encoded": False,
+        }
+        answer: dict[str, Any] = self.invoke("reports_api", event)
         return answer
 
     def tick(self) -> None:
@@ -264,7 +282,7 @@ def pipeline(
     _forget_clients()
 
 
-CLIENTS = (aws.dynamodb, aws.s3, aws.sqs, aws.ssm, aws.sns, aws.dynamodb_for_caller, aws.sqs_for_caller, aws.ssm_for_caller)
+CLIENTS = (aws.dynamodb, aws.s3, aws.sqs, aws.ssm, aws.sns, aws.dynamodb_for_caller, aws.s3_for_caller, aws.sqs_for_caller, aws.ssm_for_caller)
 
 
 def _forget_clients() -> None:
@@ -314,6 +332,8 @@ def _stack(patch: pytest.MonkeyPatch) -> dict[str, str]:
         "UNKNOWN_KEY": "refuse",
         "EVENTS_PER_SECOND": "1000000",
         "RETENTION_DAYS": "0",
+        "MEMORY_MB": "1024",
+        "STORAGE_MB": "1024",
     }.items():
         patch.setenv(name, value)
     ssm.put_parameter(Name=f"/{STACK}/digest-key", Type="SecureString", Value=base64.b64encode(b"k" * 32).decode())
@@ -325,10 +345,12 @@ def _stack(patch: pytest.MonkeyPatch) -> dict[str, str]:
 def _put_settings(dynamodb: Any) -> None:
     created = NOON.isoformat()
     key = {"id": "key_1", "kind": "write", "source": "src_shop", "created_at": created}
+    api_key = {"id": "key_2", "kind": "api", "scopes": ["*"], "created_at": created}
     connection = {"id": "con_km", "type": "kissmetrics", "label": "Kissmetrics", "created_at": created}
     source = {"id": "src_shop", "label": "Shop", "created_at": created}
     for pk, sk, data in (
         (f"key#{hash_key(WRITE_KEY)}", "key", key),
+        (f"key#{hash_key(API_KEY)}", "key", api_key),
         ("source", "src_shop", source),
         ("connection", "con_km", connection),
     ):

@@ -13,6 +13,8 @@ from tests.kit.contacts import MemoryContacts
 from tests.kit.control import Said
 from tests.kit.facts import MemoryFacts
 from tributary.access import Access, CachedKeys
+from tributary.contacts.profile import Profile
+from tributary.contacts.traits import Trait, Traits
 from tributary.control.http import Request, Router
 from tributary.control.report_routes import ReportRoutes
 from tributary.drafts import NewKey
@@ -109,6 +111,11 @@ class SimpleOrders:
 def order(number: int, at: datetime, gross: int, **said: Any) -> OrderFact:
     values = {"connection": "kon_1", "currency": "USD", "person": f"{number:032x}", **said}
     return OrderFact(key=f"{number:032x}", order_id=f"O-{number}", happened_at=at, sold_at=at, gross=gross, **values)
+
+
+def profile(**traits: str) -> Profile:
+    """Of a contact's root."""
+    return Profile(Traits({name: Trait((1, 1, "m", "src_1"), value) for name, value in traits.items()}))
 
 
 class ReportBench(Bench):

@@ -55,6 +55,7 @@ ENVIRONMENTS: dict[str, type] = {
     "resolve": environments.ResolveEnv,
     "contact_facts": environments.ContactFactsEnv,
     "write_facts": environments.WriteFactsEnv,
+    "compact_facts": environments.CompactFactsEnv,
     "reports_api": environments.ReportsEnv,
     "forward_kissmetrics": environments.ForwarderEnv,
     "control_api": environments.ControlEnv,
@@ -363,9 +364,9 @@ def test_a_queue_that_is_never_to_wait_raises_an_alarm_when_it_does() -> None:
     ]
 
 
-def test_a_forwarder_that_does_nothing_but_crash_raises_an_alarm_before_its_dead_letters_do() -> None:
+def test_what_does_nothing_but_crash_raises_an_alarm_before_anything_is_lost() -> None:
     forwarders = [name for name, function in FUNCTIONS.items() if folder_of(function).startswith("forward_")]
-    assert watched("AWS/Lambda", "Errors") == [[("FunctionName", {"Ref": name})] for name in forwarders]
+    assert watched("AWS/Lambda", "Errors") == [[("FunctionName", {"Ref": name})] for name in (*forwarders, "CompactFactsFunction")]
 
 
 def test_an_api_that_fails_raises_an_alarm() -> None:

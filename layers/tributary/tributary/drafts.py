@@ -53,7 +53,9 @@ class AccountChange(_Draft, frozen=True, kw_only=True):
     time_zone: Annotated[str, Meta(max_length=64, description="An IANA time zone, as `America/New_York`: where a report's day begins.")] | UnsetType = UNSET
     reporting_currency: Annotated[str, Meta(max_length=3, description="An ISO 4217 code, as `USD`.")] | UnsetType = UNSET
     alert_email: Annotated[str, Meta(max_length=254, description="Who is told of trouble; empty for nobody.")] | UnsetType = UNSET
-    report_defaults: Annotated[dict[str, Any], Meta(description="Parameters of reports that count where a question leaves them out, as `model` or `lookback`.")] | UnsetType = UNSET
+    report_defaults: (
+        Annotated[dict[str, Any], Meta(description="Parameters of reports that count where a question leaves them out, as `model` or `lookback`.")] | UnsetType
+    ) = UNSET
     report_fields: (
         Annotated[
             list[Annotated[str, Meta(min_length=1, max_length=MAX_LABEL)]],

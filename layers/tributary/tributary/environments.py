@@ -76,6 +76,16 @@ class WriteFactsEnv(_Environment):
 
 
 @dataclass(frozen=True)
+class CompactFactsEnv(_Environment):
+    config_table: str
+    facts_bucket: str
+    memory_mb: str
+    """The function's memory."""
+    storage_mb: str
+    """The size of its temporary folder."""
+
+
+@dataclass(frozen=True)
 class ForwarderEnv(_Environment):
     events_table: str
     config_table: str

@@ -13,6 +13,7 @@ import msgspec
 
 from tributary.events import Event
 from tributary.facts.tables import Fact, Kind, Needs
+from tributary.generations import Generations
 from tributary.settings import Connection, UnreadableConnection
 
 
@@ -93,6 +94,13 @@ class ContactStore(Protocol):
     def commit(self, changes: Sequence[WriteRow | RemoveRow]) -> None:
         """All of the changes, at most 100 of different rows and 4 MB, or none. Raises `WriteConflict` where a revision is another (or another worker is at the
         same rows at this moment), `StoreUnavailable` when it cannot be told: then they may have been made."""
+
+
+class CurrentGenerations(Protocol):
+    """Which generations of CONTACTS and FACTS there are (`generations.py`)."""
+
+    def now(self, *, fresh: bool = False) -> Generations:
+        """At most 30 s old, or read now. Raises `StoreUnavailable`."""
 
 
 class Suppressions(Protocol):

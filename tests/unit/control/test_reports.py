@@ -13,16 +13,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.kit.reports import NOW, ReportBench, SimpleOrders, order
+from tests.kit.reports import NOW, ReportBench, SimpleOrders, order, profile
 from tests.unit.control.test_openapi import check
-from tributary.contacts.profile import Profile
 from tributary.contacts.rows import Root, encode, root_key
-from tributary.contacts.traits import Trait, Traits
 from tributary.control.report_routes import LedgerQuery
 from tributary.drafts import AccountChange
 from tributary.errors import ReportTooLarge, StoreUnavailable
 from tributary.facts.tables import Kind, Months
 from tributary.ports import ContactRow
+from tributary.reports.engine import REPORTS
 from tributary.reports.query import ReportType
 
 MARCH = datetime(2026, 3, 20, 12, tzinfo=UTC)
@@ -49,10 +48,6 @@ def lines(text: str) -> list[dict[str, str]]:
 
 def wrong(body: Any) -> dict[str, str]:
     return {one["field"]: one["code"] for one in body["parameters"]}
-
-
-def profile(**traits: str) -> Profile:
-    return Profile(Traits({name: Trait((1, 1, "m", "src_1"), value) for name, value in traits.items()}))
 
 
 def test_a_report_says_its_figures_and_everything_that_they_follow_from(bench: ReportBench) -> None:
@@ -252,6 +247,14 @@ def test_the_people_and_orders_behind_a_row_add_up_to_its_figure(bench: ReportBe
     assert (total["row"], total["lines_found"], total["next_cursor"]) == (None, 3, None)
 
 
+def test_the_lines_of_a_rate_are_of_what_is_divided(bench: ReportBench) -> None:
+    asked = {"range": "2026-03", "kpi": "net_share"}
+    said = bench.get("/api/reports/orders/ledger", asked).body
+    assert (said["kpi"]["unit"], said["unit"]) == ("percent", "money")
+    assert [one["value"] for one in lines(bench.get("/api/reports/orders/ledger", {**asked, "format": "csv"}).text)] == ["90.00", "50.50", "20.00"]
+    assert bench.get("/api/reports/orders/ledger", {**asked, "kpi": "orders"}).body["unit"] == "count"
+
+
 def test_a_line_says_who_it_is_where_somebody_is_known(bench: ReportBench) -> None:
     first, second = f"{1:032x}", f"{2:032x}"
     bench.contacts.stored |= {
@@ -367,3 +370,48 @@ def test_whatever_is_sent_it_is_never_a_fault_of_ours(path: str, pairs: list[tup
 
 
 SHARED = ReportBench({Kind.ORDERS: [order(1, NOW, 100)]})
+
+
+# ---------------------------------------------------------------- every report there is
+
+
+STEPS = [("steps", "order:started"), ("steps", "order:sold")]
+
+
+@pytest.fixture(scope="module")
+def every() -> ReportBench:
+    return ReportBench({Kind.ORDERS: [order(1, MARCH, 10_000, discount=1_000)]}, kinds=REPORTS)
+
+
+@pytest.mark.parametrize("type", REPORTS, ids=str)
+def test_every_report_is_asked_with_its_own_defaults_and_opened_into_people(every: ReportBench, type: ReportType) -> None:
+    asked = [("range", "2026-03"), ("compare", "previous"), *(STEPS if type is ReportType.FUNNEL else [])]
+    said = every.get(f"/api/reports/{type}", asked)
+    assert said.status == 200, said.text
+    assert all(column["definition"] for column in said.body["columns"])
+    check(said, "GET", "/api/reports/{type}")
+    of_rows = {name for row in said.body["rows"] for name in row["dimensions"]}
+    assert of_rows <= set(said.body["dimensions"])
+    ledger = every.get(f"/api/reports/{type}/ledger", asked)
+    assert ledger.status == 200, ledger.text
+    check(ledger, "GET", "/api/reports/{type}/ledger")
+    for form in ("", "/ledger"):
+        as_csv = every.get(f"/api/reports/{type}{form}", [*asked, ("format", "csv")])
+        assert len({len(line) for line in csv.reader(io.StringIO(as_csv.text)) if line[0] in ("line", "row", "total", "person")}) <= 2
+
+
+def test_every_report_and_dimension_is_described(every: ReportBench) -> None:
+    said = every.get("/api/reports")
+    check(said, "GET", "/api/reports")
+    assert [one["type"] for one in said.body["data"]] == [type.value for type in ReportType if type in REPORTS]
+    for one in said.body["data"]:
+        assert one["name"], one["type"]
+        assert one["description"], one["type"]
+        assert [dimension["key"] for dimension in one["dimensions"] if not dimension["definition"]] == []
+
+
+def test_what_a_report_itself_tells_rows_apart_by_is_a_column_too(every: ReportBench) -> None:
+    asked = [("range", "2026-03"), *STEPS]
+    assert every.get("/api/reports/funnel", asked).body["dimensions"] == ["step"]
+    header = every.get("/api/reports/funnel", [*asked, ("format", "csv")]).text.splitlines()[0]
+    assert header.startswith("line,step,currency,")

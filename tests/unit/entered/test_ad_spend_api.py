@@ -107,6 +107,9 @@ def test_another_currency_than_the_header_names_is_refused() -> None:
     said = bench.call("POST", "/api/ad-spend?platform=facebook&currency=usd", raw=file, headers=CSV)
     assert (said.status, said.body["field"]) == (400, "currency")
     assert bench.call("POST", "/api/ad-spend?platform=facebook&currency=eur", raw=file, headers=CSV).status == 201
+    file = b"Day,Campaign ID,Amount spent (EUR),Currency\n2026-03-02,1,12.34,usd\n2026-03-02,2,12.34,eur\n2026-03-02,3,1,\n"
+    said = bench.call("POST", "/api/ad-spend?platform=facebook", raw=file, headers=CSV)
+    assert ([(error["row"], error["column"]) for error in said.body["errors"]], said.body["batch"]["rows"]) == ([(2, "currency")], 2)
 
 
 def test_good_rows_are_taken_and_bad_ones_named_unless_all_or_nothing_was_asked_for() -> None:

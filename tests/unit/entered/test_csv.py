@@ -129,6 +129,7 @@ def test_everything_that_is_wrong_with_a_row_is_said_at_once() -> None:
         (b"date,spend\n2026-03-02,\xe9\n", "malformed_csv", None),
         (b'date,spend\n2026-03-02,"1\n', "malformed_csv", None),
         (b"date,campaign_id\n2026-03-02,1\n", "header_missing", "spend"),
+        (b"Day,Cost (USD),platform_conversion_value (EUR)\n2026-03-02,1,1\n", "several_currencies", None),
         (b"day,cost,Day\n2026-03-02,1,2026-03-02\n", "repeated_column", "date"),
         (b"<html></html>", "header_missing", "date"),
     ],

@@ -18,9 +18,9 @@ EVER = Months()
 SEEN = (Kind.TOUCHES, Kind.ORDERS, Kind.CONTACTS, Kind.TAGS)
 MARCH = datetime(2026, 3, 8, tzinfo=UTC)
 MONTHS = (MARCH, datetime(2026, 4, 8, tzinfo=UTC))
-NODES = range(1, 6)
+NODES = range(1, 7)
 """Visitors and identifiers."""
-CONTACTS = range(101, 105)
+CONTACTS = range(101, 107)
 
 LONG = lambda: 900.0  # noqa: E731
 
@@ -40,19 +40,18 @@ def pointer(from_: int, to: int, version: int = 1) -> IdentityFact:
     return IdentityFact(key=node(from_), contact=node(to), version=version)
 
 
-anybody = st.sampled_from([*NODES, *CONTACTS])
 moments = st.sampled_from(MONTHS)
-touches = st.builds(lambda number, at: touch(number, [*NODES, *CONTACTS][number % 9], at), st.integers(1, 12), st.just(MARCH)) | st.builds(
-    lambda number: touch(100 + number, [*NODES, *CONTACTS][number % 9], MONTHS[1]), st.integers(1, 12)
-)
+touches = st.builds(lambda number: touch(number, [*NODES, *CONTACTS][number % 12], MONTHS[number % 2]), st.integers(1, 24))
 orders = st.builds(
-    lambda number, version, at, gone: order(number, CONTACTS[number % 4], version, at, gone=gone), st.integers(1, 6), st.integers(1, 3), moments, st.booleans()
+    lambda number, version, at, gone: order(number, CONTACTS[number % 6], version, at, gone=gone), st.integers(1, 6), st.integers(1, 3), moments, st.booleans()
 )
 # Who belongs where never changes: a node has its contact, a contact that is merged goes into a later one. What comes when, and how often, is open.
-pointers = st.sampled_from([*(pointer(one, CONTACTS[one % 4]) for one in NODES), pointer(101, 103), pointer(102, 103), pointer(103, 104)])
+pointers = st.sampled_from([*(pointer(*one) for one in ((1, 101), (2, 102), (3, 104), (5, 105), (6, 106), (101, 103), (102, 103), (103, 104)))])
+PEOPLE = ([1, 2, 3, 101, 102, 103, 104], [5, 105], [4])
+"""All nodes of one person, each."""
 links = st.builds(
-    lambda visitor, version: WeakLinkFact(key=node(visitor), version=version, customers=tuple(node(one) for one in (1, 2, 3)[:version])),
-    st.sampled_from([4, 5, 7]),
+    lambda visitor, version: WeakLinkFact(key=node(visitor), version=version, customers=tuple(node(one) for one in (5, 3, 6)[:version])),
+    st.sampled_from([4, 6, 7]),
     st.integers(1, 3),
 )
 contacts = st.builds(
@@ -74,7 +73,7 @@ appends = st.dictionaries(st.sampled_from(list(rows)), st.none(), min_size=1, ma
 steps = st.lists(
     st.tuples(st.just("append"), appends)
     | st.tuples(st.sampled_from(["compact", "fold", "crash"]), st.integers(0, 14))
-    | st.tuples(st.just("erase"), st.sampled_from([1, 4, 101, 104]))
+    | st.tuples(st.just("erase"), st.sampled_from(PEOPLE))
     | st.tuples(st.just("wait"), st.just(4_000)),
     min_size=1,
     max_size=9,
@@ -139,8 +138,9 @@ def test_whatever_is_done_in_any_order_what_is_read_is_what_was_written(plan: li
                 case "wait":
                     store.clock.move(what)
                 case "erase":
-                    nodes = {node(what)}
+                    nodes = {node(one) for one in what}
                     store.manifests.erase(nodes)
                     plain.nodes |= nodes
             for kind in SEEN:
-                assert read(store.facts, kind, dict.fromkeys(SEEN, EVER)) == plain.seen(kind)
+                found = read(store.facts, kind, dict.fromkeys(SEEN, EVER))
+                assert sorted(found, key=str) == sorted(plain.seen(kind), key=str)

@@ -108,6 +108,25 @@ def test_a_page_is_told_by_its_address_or_its_beginning() -> None:
     assert [row.values["entrants"] for row in asked(relations, steps=(beginning, whole)).rows] == [2, 1]
 
 
+@pytest.mark.parametrize(
+    ("said", "people"),
+    [
+        ("shop.example/checkout", 1),
+        ("HTTPS://WWW.Shop.Example:443/checkout?a=b#c", 1),
+        ("shop.example/check*", 2),
+        ("/checkout", 2),
+        ("/checkout*", 3),
+        ("shop.example*", 2),
+        ("*", 4),
+        ("shop.example", 0),
+    ],
+)
+def test_addresses_are_as_visitors_have_them(said: str, people: int) -> None:
+    addresses = ("shop.example/checkout", "shop.example/checkout/2", "b.example/checkout", "c.example")
+    relations = facts(activities=[page(person, "2026-03-02", address) for person, address in enumerate(addresses, start=1)])
+    assert total(asked(relations, steps=(Step(kind="page", value=said, label="page"),)))["entrants"] == people
+
+
 def test_steps_may_be_tags_orders_and_subscriptions() -> None:
     began = SubscriptionFact(
         key=node(90),
@@ -180,6 +199,11 @@ def test_rows_are_told_apart_by_country_and_by_the_day_of_entering() -> None:
     found = {(row.dimensions["period"], row.dimensions["step"]): row.values["entrants"] for row in weeks.rows}
     assert found["2026-03-02", "1. viewed"] == 3
     assert found["2026-03-30", "3. sold"] == 1
+
+
+def test_steps_are_in_order_within_each_period() -> None:
+    rows = [(row.dimensions["period"], row.dimensions["step"]) for row in asked(scale=Scale.WEEK).rows]
+    assert rows == [(week, step) for week in ("2026-03-02", "2026-03-30") for step in ("1. viewed", "2. added", "3. sold")]
 
 
 def test_other_currencies_stand_apart_and_count_nobody_twice() -> None:

@@ -2,30 +2,20 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime
+from datetime import date
+from decimal import Decimal
 from typing import Any
-from uuid import UUID
 
 import msgspec
 import pytest
 
 from tests.kit.facts import MemoryFacts
-from tributary.facts.tables import Kind, RateMark, StateMark, SubscriptionFact
+from tests.unit.reports.rows import at, by, contact, node, order, total, touch
+from tests.unit.reports.rows import question as any_question
+from tributary.facts.tables import Kind, RateFact, RateMark, StateMark, SubscriptionFact
 from tributary.reports.answer import Report
-from tributary.reports.query import Query, ReportType, Scale
-from tributary.reports.ranges import days
+from tributary.reports.query import Filter, Model, Query, ReportType, Scale
 from tributary.reports.subscriptions import SUBSCRIPTIONS
-
-NOW = datetime(2026, 6, 1, tzinfo=UTC)
-MARCH = days(date(2026, 3, 1), date(2026, 3, 31), zone="UTC")
-
-
-def at(day: str) -> datetime:
-    return datetime.fromisoformat(day).replace(tzinfo=UTC)
-
-
-def node(number: int) -> str:
-    return UUID(int=number).hex
 
 
 def subscription(number: int, *states: tuple[str, str], person: int | None = None, rates: tuple[RateMark, ...] = (), **said: Any) -> SubscriptionFact:
@@ -52,13 +42,7 @@ def asked(*rows: SubscriptionFact, kpis: tuple[str, ...] = (), **query: Any) -> 
 
 
 def question(**said: Any) -> Query:
-    defaults: dict[str, Any] = {"type": ReportType.SUBSCRIPTIONS, "range": MARCH, "time_zone": "UTC", "now": NOW}
-    return Query(**defaults | said)
-
-
-def total(report: Report) -> dict[str, Any]:
-    (only,) = report.totals
-    return dict(only.values)
+    return any_question(**{"type": ReportType.SUBSCRIPTIONS} | said)
 
 
 @pytest.mark.parametrize(
@@ -246,3 +230,99 @@ def test_the_ledger_of_a_weeks_mrr_lists_what_ran_at_its_end() -> None:
 def test_the_ledger_of_churn_lists_when_it_happened() -> None:
     found = SUBSCRIPTIONS.ledger(question(kpis=("churned_mrr",)), MemoryFacts({Kind.SUBSCRIPTIONS: MOVED}), row_key=None, kpi="churned_mrr", limit=9, offset=0)
     assert [(line.id, line.happened_at, line.value) for line in found.lines] == [("S5", at("2026-03-20"), 700)]
+
+
+def test_rows_are_told_apart_by_product_and_country() -> None:
+    rows = [subscription(1, ("2026-01-10", "active"), person=1), subscription(2, ("2026-01-10", "active"), person=2, name="Box")]
+    facts = MemoryFacts({Kind.SUBSCRIPTIONS: rows, Kind.CONTACTS: [contact(1, "2026-01-01", country="US")]})
+    kpis = ("mrr", "customers", "active_start")
+    products = by(SUBSCRIPTIONS.answer(question(kpis=kpis, group_by=("product",)), facts), "product")
+    assert products == {"Club": {"mrr": 4500, "customers": 1, "active_start": 1}, "Box": {"mrr": 4500, "customers": 1, "active_start": 1}}
+    assert by(SUBSCRIPTIONS.answer(question(kpis=kpis, group_by=("country",)), facts), "country")["US"]["mrr"] == 4500
+    chosen = SUBSCRIPTIONS.answer(question(kpis=kpis, filters=(Filter(dimension="product", op="is", values=("Box",)),)), facts)
+    assert total(chosen) == {"mrr": 4500, "customers": 1, "active_start": 1}
+
+
+def test_a_customer_of_two_products_is_one_in_the_total() -> None:
+    rows = [
+        subscription(1, ("2026-01-10", "active"), ("2026-03-09", "cancelled"), person=1),
+        subscription(2, ("2026-01-10", "active"), person=1, name="Box"),
+    ]
+    report = asked(*rows, kpis=("customers_start", "customers", "churned_customers"), group_by=("product",))
+    assert by(report, "product") == {
+        "Club": {"customers_start": 1, "customers": 0, "churned_customers": 1},
+        "Box": {"customers_start": 1, "customers": 1, "churned_customers": 0},
+    }
+    assert total(report) == {"customers_start": 1, "customers": 1, "churned_customers": 0}
+
+
+def test_a_subscription_is_credited_to_the_touches_before_the_order_that_it_began_with() -> None:
+    row = subscription(1, ("2026-01-10", "active"), person=1, order_id="O1")
+    first = order(1, "2026-01-10T00:05", 4500, order_id="O1")
+    touches = [touch(1, "2026-01-09", "email"), touch(1, "2026-01-10T00:04", "paid_social"), touch(1, "2026-03-01", "direct")]
+    facts = MemoryFacts({Kind.SUBSCRIPTIONS: [row], Kind.ORDERS: [first], Kind.TOUCHES: touches})
+    kpis = ("mrr", "active", "customers")
+    last = SUBSCRIPTIONS.answer(question(kpis=kpis, group_by=("channel",), model=Model.LAST_TOUCH), facts)
+    assert by(last, "channel") == {"paid_social": {"mrr": 4500, "active": 1, "customers": 1}}
+    assert last.coverage_pct == 100
+    linear = SUBSCRIPTIONS.answer(question(kpis=kpis, group_by=("channel",), model=Model.LINEAR), facts)
+    assert by(linear, "channel")["email"] == {"mrr": 2250, "active": 0.5, "customers": 1}
+    any_touch = SUBSCRIPTIONS.answer(question(kpis=kpis, group_by=("channel",), model=Model.ANY_TOUCH), facts)
+    assert any_touch.overlapping
+    assert by(any_touch, "channel")["email"]["mrr"] == 4500
+    assert total(any_touch) == {"mrr": 4500, "active": 1, "customers": 1}
+
+
+def test_rows_of_channels_and_weeks_carry_on_what_runs() -> None:
+    row = subscription(1, ("2026-03-04", "active"), person=1)
+    facts = MemoryFacts({Kind.SUBSCRIPTIONS: [row], Kind.TOUCHES: [touch(1, "2026-03-03", "email")]})
+    report = SUBSCRIPTIONS.answer(question(kpis=("mrr", "active"), group_by=("channel",), scale=Scale.WEEK), facts)
+    assert [(row.dimensions["period"], row.dimensions["channel"], row.values["mrr"]) for row in report.rows] == [
+        ("2026-02-23", "email", 0),
+        ("2026-03-02", "email", 4500),
+        ("2026-03-09", "email", 4500),
+        ("2026-03-16", "email", 4500),
+        ("2026-03-23", "email", 4500),
+        ("2026-03-30", "email", 4500),
+    ]
+
+
+def test_mrr_in_another_currency_is_converted_at_the_rate_of_the_day_it_began_or_stands_apart() -> None:
+    rows = [
+        subscription(1, ("2026-01-10", "active")),
+        subscription(2, ("2026-01-10", "active"), currency="EUR", price=1000),
+        subscription(3, ("2026-02-10", "active"), currency="EUR", price=2000),
+    ]
+    rate = RateFact(key=node(77), batch="b", day=date(2026, 1, 9), from_currency="EUR", to_currency="USD", rate=Decimal("1.25"), version=1)
+    later = msgspec.structs.replace(rate, key=node(78), day=date(2026, 3, 1), rate=Decimal(2))
+    facts = MemoryFacts({Kind.SUBSCRIPTIONS: rows, Kind.RATES: [rate, later]})
+    report = SUBSCRIPTIONS.answer(question(kpis=("mrr", "active")), facts)
+    assert [(one.currency, one.values["mrr"], one.values["active"]) for one in report.totals] == [("USD", 5750, 2), ("EUR", 2000, 1)]
+
+
+def test_revenue_of_subscriptions_is_that_of_the_orders_they_began_with_and_of_their_bills() -> None:
+    row = subscription(1, ("2026-01-10", "active"), person=1, order_id="O1")
+    orders = [
+        order(1, "2026-01-10", 4500, order_id="O1"),
+        order(1, "2026-03-10", 5000, order_id="O2", subscription_id="S1", rebill=True, discount=500, refunded=1000),
+        order(1, "2026-03-11", 9900, order_id="O3"),  # of no subscription
+    ]
+    facts = MemoryFacts({Kind.SUBSCRIPTIONS: [row, subscription(2, ("2026-02-01", "active"))], Kind.ORDERS: orders})
+    kpis = ("net_revenue", "gross_revenue", "discounts", "refunds", "chargebacks", "collected_revenue", "bills", "realised_ltv")
+    assert total(SUBSCRIPTIONS.answer(question(kpis=kpis), facts)) == {
+        "net_revenue": 3500,
+        "gross_revenue": 5000,
+        "discounts": 500,
+        "refunds": 1000,
+        "chargebacks": 0,
+        "collected_revenue": 4000,
+        "bills": 1,
+        "realised_ltv": (4500 + 3500) / 2,
+    }
+    assert "realised_ltv" not in SUBSCRIPTIONS.kpis(question(scale=Scale.WEEK))
+
+
+def test_orders_and_touches_are_read_only_where_asked_for() -> None:
+    assert set(SUBSCRIPTIONS.needs(question(kpis=("mrr",)))) == {Kind.SUBSCRIPTIONS, Kind.RATES}
+    assert set(SUBSCRIPTIONS.needs(question(kpis=("mrr",), group_by=("channel",)))) == {Kind.SUBSCRIPTIONS, Kind.RATES, Kind.ORDERS, Kind.TOUCHES}
+    assert SUBSCRIPTIONS.needs(question(kpis=("net_revenue",)))[Kind.ORDERS] == ("2026-03", "2026-04")

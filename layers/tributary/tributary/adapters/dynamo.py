@@ -61,6 +61,18 @@ def query(client: DynamoDBClient, table: str, pk: str, *, store: str, where: str
         asked["ExclusiveStartKey"] = start
 
 
+def scan(client: DynamoDBClient, table: str, *, store: str, part: int = 0, parts: int = 1, **options: Any) -> Iterator[Item]:
+    """The rows of one of so many parts of a table, page after page. `options`: DynamoDB's own."""
+    asked: dict[str, Any] = {"TableName": table, "Segment": part, "TotalSegments": parts, **options}
+    while True:
+        page = ask(lambda: client.scan(**asked), store)
+        yield from page["Items"]
+        start = page.get("LastEvaluatedKey")
+        if start is None:
+            return
+        asked["ExclusiveStartKey"] = start
+
+
 def batch_get(
     client: DynamoDBClient, table: str, keys: Sequence[Item], *, store: str, sleep: Callable[[float], None] = time.sleep, **options: Any
 ) -> Iterator[Item]:

@@ -96,6 +96,12 @@ class DynamoEventLog:
         item = dynamo.ask(lambda: self._client().get_item(TableName=self._table, Key=key, ProjectionExpression="p"), _STORE).get("Item")
         return log_codec.unpack(item["p"]["B"]) if item else None
 
+    def everything(self, part: int = 0, parts: int = 1) -> Iterator[Event]:
+        """Every event in one of so many parts of the log, in no order; for a rebuild, not for a request."""
+        for item in dynamo.scan(self._client(), self._table, store=_STORE, part=part, parts=parts, ProjectionExpression="sk, p"):
+            if item["sk"]["S"].startswith(log_codec.SORT_KEY_PREFIX):
+                yield log_codec.unpack(item["p"]["B"])
+
 
 def _stamp(event: Event) -> str:
     return f"{event.received_at.isoformat()}#{event.index:05d}"

@@ -23,6 +23,7 @@ from tributary.adapters.duck import Engine
 from tributary.facts.erasure import without
 from tributary.facts.manifest import WHO_IS_WHO, FactFile, FactObjects, Manifests, Place, StoredObject
 from tributary.facts.tables import TABLES, Fact, Kind
+from tributary.generations import FIRST, prefix_of
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -41,10 +42,10 @@ _encoder: Final = msgspec.json.Encoder()
 class S3FactObjects:
     """`FactObjects` on S3: `<prefix>/<kind>/month=<month>/<name>.parquet`."""
 
-    def __init__(self, client: Callable[[], S3Client], bucket: str, *, prefix: str = PREFIX) -> None:
+    def __init__(self, client: Callable[[], S3Client], bucket: str, *, generation: int = FIRST) -> None:
         self._client = client
         self._bucket = bucket
-        self._prefix = prefix
+        self._prefix = prefix_of(generation) + PREFIX
 
     def put(self, place: Place, name: str, path: Path) -> None:
         with path.open("rb") as body:

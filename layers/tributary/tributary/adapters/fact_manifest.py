@@ -1,7 +1,7 @@
 """The manifest of FACTS on CONFIG: pk `facts`, sk `<kind>#<month>`; `fresh` is a set of strings, `base` JSON, `v` counts swaps.
 
 Erased nodes are rows of pk `erased`, sk the node; the row `facts` / `erased` counts how often the list was added to, so that a reader can tell. Rows of pk
-`facts-replaced`, sk `<time>#<kind>#<month>#<number>`, name the files that are to be looked at an hour later.
+`facts-replaced`, sk `<time>#<kind>#<month>#<digest>`, name the files that are to be looked at an hour later.
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ from tributary.adapters import dynamo
 from tributary.errors import WriteConflict
 from tributary.facts.manifest import Base, FactFile, Manifest, Partition, Place, Replaced
 from tributary.facts.tables import Kind
+from tributary.generations import FIRST, prefix_of
+from tributary.identity.digests import public_digest
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -34,13 +36,13 @@ _base: Final = msgspec.json.Decoder(Base)
 
 
 class DynamoManifests:
-    """`Manifests` on DynamoDB. `manifest`: the partition key, another for facts that are built beside these."""
+    """`Manifests` on DynamoDB. Who was erased is the same in all generations, and counted where the first one's manifest stands."""
 
-    def __init__(self, client: Callable[[], DynamoDBClient], table: str, *, manifest: str = MANIFEST, sleep: Callable[[float], None] = time.sleep) -> None:
+    def __init__(self, client: Callable[[], DynamoDBClient], table: str, *, generation: int = FIRST, sleep: Callable[[float], None] = time.sleep) -> None:
         self._client = client
         self._table = table
-        self._manifest = manifest
-        self._replaced = f"{manifest}-replaced"
+        self._manifest = prefix_of(generation) + MANIFEST
+        self._replaced = f"{self._manifest}-replaced"
         self._sleep = sleep
 
     def read(self) -> Manifest:
@@ -51,6 +53,9 @@ class DynamoManifests:
                 erased = int(item["v"]["N"])
             elif (partition := _partition(item)) is not None:
                 partitions[partition.place] = partition
+        if self._manifest != MANIFEST:
+            keys = [dynamo.key(MANIFEST, _ERASED)]
+            erased = sum(int(item["v"]["N"]) for item in dynamo.batch_get(self._client(), self._table, keys, store=_STORE, sleep=self._sleep))
         return Manifest(partitions=partitions, erased=erased)
 
     def read_some(self, places: Sequence[Place]) -> list[Partition]:
@@ -76,7 +81,7 @@ class DynamoManifests:
         if before.revision:
             condition = "v = :v"
             values[":v"] = {"N": str(before.revision)}
-        update = "SET base = :base, v = :next"
+        update = "SET #base = :base, v = :next"
         if before.fresh:
             update += " DELETE fresh :taken"
             values[":taken"] = {"SS": sorted(file.text for file in before.fresh)}
@@ -86,6 +91,7 @@ class DynamoManifests:
                 Key=dynamo.key(self._manifest, _sort(before.place)),
                 UpdateExpression=update,
                 ConditionExpression=condition,
+                ExpressionAttributeNames={"#base": "base"},  # a word of DynamoDB's own
                 ExpressionAttributeValues=values,
             )
         except (BotoCoreError, ClientError) as error:
@@ -96,7 +102,8 @@ class DynamoManifests:
     def will_replace(self, row: Replaced) -> None:
         names = sorted(row.names)
         parts = [names[first : first + _NAMES] for first in range(0, len(names), _NAMES)]
-        items = [{**dynamo.key(self._replaced, f"{_replaced_sort(row)}#{number}"), "names": {"SS": part}} for number, part in enumerate(parts)]
+        # By what it names: one moment may have two of a place.
+        items = [{**dynamo.key(self._replaced, f"{_replaced_sort(row)}#{public_digest(*part)}"), "names": {"SS": part}} for part in parts]
         dynamo.put_all(self._client(), self._table, items, store=_STORE, sleep=self._sleep)
 
     def replaced(self) -> list[Replaced]:
@@ -114,8 +121,15 @@ class DynamoManifests:
             key = dynamo.key(self._replaced, item["sk"]["S"])
             dynamo.ask(lambda key=key: self._client().delete_item(TableName=self._table, Key=key), _STORE)  # type: ignore[misc]  # mypy cannot infer a default's lambda
 
+    def drop(self) -> None:
+        """Forget all of it, of a generation that nobody writes or reads; who was erased stays."""
+        for partition in (self._manifest, self._replaced):
+            rows = list(dynamo.query(self._client(), self._table, partition, store=_STORE, ConsistentRead=True, ProjectionExpression="pk, sk"))
+            for key in [dynamo.key(item["pk"]["S"], item["sk"]["S"]) for item in rows if item["sk"]["S"] != _ERASED]:
+                dynamo.ask(lambda key=key: self._client().delete_item(TableName=self._table, Key=key), _STORE)  # type: ignore[misc]  # mypy cannot infer a default's lambda
+
     def erased_revision(self) -> int:
-        key = dynamo.key(self._manifest, _ERASED)
+        key = dynamo.key(MANIFEST, _ERASED)
         item = dynamo.ask(lambda: self._client().get_item(TableName=self._table, Key=key, ConsistentRead=True), _STORE).get("Item")
         return int(item["v"]["N"]) if item is not None else 0
 
@@ -129,7 +143,7 @@ class DynamoManifests:
         dynamo.ask(
             lambda: self._client().update_item(
                 TableName=self._table,
-                Key=dynamo.key(self._manifest, _ERASED),
+                Key=dynamo.key(MANIFEST, _ERASED),
                 UpdateExpression="ADD v :one",
                 ExpressionAttributeValues={":one": {"N": "1"}},
             ),

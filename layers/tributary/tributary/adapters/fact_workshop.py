@@ -5,22 +5,36 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Sequence, Set
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Final
 
-from tributary.adapters.duck import Engine
+from tributary.adapters.duck import Allowance, Engine
 from tributary.adapters.fact_cache import FactCache, FileGone
 from tributary.adapters.fact_tables import SnapshotTables
 from tributary.errors import StoreUnavailable
 from tributary.facts import relations
 from tributary.facts.compaction import Made, NewBase
-from tributary.facts.manifest import IDENTITIES, FactFile, Manifest, Partition, Place
+from tributary.facts.manifest import IDENTITIES, FactFile, FactObjects, Manifest, Partition, Place
 from tributary.facts.tables import TABLES, Kind
 
 _GROUP_ROWS: Final = 122_880
 _FILE_BYTES: Final = "128MB"
 """A file of a base: large enough to be few, small enough for several to be fetched at once."""
 _SCHEMA: Final = "compaction"
+_ENGINE_PERCENT: Final = 70
+_SECONDS: Final = 600.0
+"""For one statement: less than the function's time."""
+
+
+def workshop_of(objects: FactObjects, folder: Path, *, memory_mb: int, storage_mb: int) -> DuckWorkshop:
+    """In a function's memory and temporary folder, of which copies, what is put aside, and what is made get a third each."""
+
+    @cache
+    def engine() -> Engine:
+        return Engine(folder, Allowance(memory_mb=memory_mb * _ENGINE_PERCENT // 100, seconds=_SECONDS, spill_mb=storage_mb // 3))
+
+    return DuckWorkshop(engine, FactCache(objects, folder / "copies", (storage_mb // 3) << 20), folder)
 
 
 class DuckWorkshop:

@@ -11,9 +11,10 @@ import re
 import shlex
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -22,6 +23,10 @@ import typer
 from tributary.cli.target import DEFAULT_STACK, LOCAL_STACK_FILE, TargetMissing
 
 if TYPE_CHECKING:
+    import msgspec
+
+    from tributary.cli import report_tables
+    from tributary.cli.rebuilding import Rebuild
     from tributary.cli.target import Target
     from tributary.entered.batches import Batches
     from tributary.entered.entering import Entering, Outcome
@@ -43,6 +48,7 @@ sync_app = typer.Typer(help="Accounts that are asked for what they know.", rich_
 contacts_app = typer.Typer(help="People.", no_args_is_help=True, rich_markup_mode=None)
 ad_spend_app = typer.Typer(help="What advertisements cost, in batches that can be taken back.", no_args_is_help=True, rich_markup_mode=None)
 rates_app = typer.Typer(help="What currencies were worth in one another, in batches too.", no_args_is_help=True, rich_markup_mode=None)
+rebuild_app = typer.Typer(help="CONTACTS and FACTS made anew from the log, beside those that are served.", rich_markup_mode=None)
 fixed_costs_app = typer.Typer(help="Costs that no advertisement has.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(keys_app, name="keys")
 app.add_typer(sources_app, name="sources")
@@ -52,6 +58,7 @@ app.add_typer(sync_app, name="sync")
 app.add_typer(ad_spend_app, name="ad-spend")
 app.add_typer(rates_app, name="rates")
 app.add_typer(fixed_costs_app, name="fixed-costs")
+app.add_typer(rebuild_app, name="rebuild")
 
 
 class Failed(Exception):
@@ -389,6 +396,137 @@ def contacts_show(
         screen.print(part)
 
 
+# ---------------------------------------------------------------- reports
+
+
+@app.command()
+def report(
+    context: typer.Context,
+    *,
+    type: Annotated[str, typer.Argument(help="orders, acquisition, …; without it, what reports there are and what they mean.")] = "",
+    last: Annotated[str | None, typer.Option(help="Whole days, weeks, months, quarters or years before now, as 30d, 8w, 3m.")] = None,
+    range: Annotated[str | None, typer.Option("--range", help="In words or dates: yesterday, this_month, 2026-03, 2026-03-01..2026-03-15, all_time.")] = None,
+    first_day: Annotated[str | None, typer.Option("--from", help="The first day, with --to.")] = None,
+    last_day: Annotated[str | None, typer.Option("--to", help="The last day, included.")] = None,
+    by: Annotated[list[str] | None, typer.Option("--by", help="What rows are grouped by, as campaign or source,medium; may be repeated.")] = None,
+    scale: Annotated[str | None, typer.Option(help="A row for each hour, day, week or month.")] = None,
+    where: Annotated[list[str] | None, typer.Option("--where", help="What counts, as channel:is:email; may be repeated.")] = None,
+    having: Annotated[list[str] | None, typer.Option("--having", help="Which rows are shown, as orders:ge:5; may be repeated.")] = None,
+    kpis: Annotated[list[str] | None, typer.Option("--kpis", help="KPIs in order, or all; may be repeated.")] = None,
+    model: Annotated[str | None, typer.Option(help="Who gets the credit: last_touch, linear, position, time_decay, …")] = None,
+    lookback: Annotated[str | None, typer.Option(help="Days before a conversion, or lifetime.")] = None,
+    half_life: Annotated[str | None, typer.Option("--half-life", help="Days, of time_decay.")] = None,
+    date_mode: Annotated[str | None, typer.Option("--date-mode", help="conversion_date, touch_date or lead_date.")] = None,
+    rebill_credit: Annotated[str | None, typer.Option("--rebill-credit", help="inherit or own.")] = None,
+    currency: Annotated[str | None, typer.Option(help="What amounts are converted into.")] = None,
+    include_tax: Annotated[bool | None, typer.Option("--include-tax/--without-tax", help="Whether revenue holds tax.")] = None,
+    include_shipping: Annotated[bool | None, typer.Option("--include-shipping/--without-shipping", help="Whether revenue holds shipping.")] = None,
+    time_zone: Annotated[str | None, typer.Option("--time-zone", help="Where days begin.")] = None,
+    compare: Annotated[str | None, typer.Option(help="previous, previous_year, or a range.")] = None,
+    sort: Annotated[str | None, typer.Option(help="A KPI, a dimension or period; :asc or :desc after it.")] = None,
+    limit: Annotated[int | None, typer.Option(help="Rows, or lines of a ledger.", min=1)] = None,
+    step: Annotated[list[str] | None, typer.Option("--step", help="Of a funnel, repeated: event:Product Viewed, page:…, tag:…, order:sold.")] = None,
+    intervals: Annotated[str | None, typer.Option(help="Of value over time: days, as 1,7,30.")] = None,
+    contact: Annotated[str | None, typer.Option(help="Of journeys: one person, by whatever `contacts show` takes.")] = None,
+    ledger: Annotated[str | None, typer.Option("--ledger", help="The people and orders behind a row (its number or key), or behind the total.")] = None,
+    kpi: Annotated[str | None, typer.Option(help="Of --ledger: whose figure. The first without it.")] = None,
+    csv: Annotated[str | None, typer.Option("--csv", help="Write CSV to a file, or - for standard output.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="As the API answers it.")] = False,
+    brief: Annotated[bool, typer.Option("--brief", help="Without what the KPIs mean.")] = False,
+) -> None:
+    """Show a report: what brought which leads, customers and revenue."""
+    from tributary.cli import report_tables, reporting, show  # noqa: PLC0415
+    from tributary.control.report_answers import ledger_answer, ledger_text, report_answer, report_text  # noqa: PLC0415
+    from tributary.reports.asking import QueryWrong  # noqa: PLC0415
+
+    chosen = reporting.type_of(type)
+    if type and chosen is None:
+        raise Failed(f'There is no report "{type}"; there is {", ".join(reporting.TYPES)}.')
+    if last is not None and range is not None:
+        raise Failed("Give --last or --range, not both.")
+    target = _chosen(context).target()
+    asked = reporting.parameters(
+        {
+            "range": range if last is None else last,
+            "from_": first_day,
+            "to": last_day,
+            "time_zone": time_zone,
+            "scale": scale,
+            "group_by": ",".join(by or []),
+            "filter": where,
+            "having": having,
+            "kpis": ",".join(kpis or []),
+            "model": model,
+            "lookback": lookback,
+            "half_life": half_life,
+            "date_mode": date_mode,
+            "rebill_credit": rebill_credit,
+            "currency": currency,
+            "include_tax": _said(include_tax),
+            "include_shipping": _said(include_shipping),
+            "compare": compare,
+            "sort": sort,
+            "limit": None if limit is None or ledger is not None else str(limit),
+            "steps": step,
+            "intervals": intervals,
+            "contact": None if contact is None else _contact_id(target, contact),
+        }
+    )
+    text = ""
+    data: msgspec.Struct
+    parts: Callable[[Mapping[str, Any]], Iterable[report_tables.Part]]
+    try:
+        with reporting.desk_of(target) as desk:
+            if chosen is None:
+                data, parts = desk.kinds(), report_tables.kinds
+            elif ledger is None:
+                answered = desk.report(chosen, asked)
+                text, data = report_text(answered), report_answer(answered)
+                parts = partial(report_tables.report, definitions=not brief)
+            else:
+                opened, people = desk.ledger(chosen, asked, row=ledger, kpi=kpi, limit=limit or reporting.LEDGER_LINES)
+                text, data = ledger_text(opened, people), ledger_answer(opened, people, next_cursor=None)
+                parts = report_tables.ledger
+    except QueryWrong as error:
+        for line in reporting.wrong(error):
+            _note(line)
+        raise typer.Exit(1) from error
+    except (reporting.EngineMissing, reporting.NoSuchFigure) as error:
+        raise Failed(str(error)) from error
+    if csv is not None and chosen is not None:
+        _write_csv(csv, text)
+    elif as_json:
+        _say(json.dumps(reporting.as_data(data), ensure_ascii=False, indent=2))
+    else:
+        screen = show.console()
+        for part in parts(reporting.as_data(data)):
+            screen.print(part)
+
+
+def _said(truth: bool | None) -> str | None:
+    return None if truth is None else "true" if truth else "false"
+
+
+def _contact_id(target: Target, text: str) -> str:
+    from tributary.cli import people  # noqa: PLC0415
+
+    found = people.contact_id(target, text)
+    if found is None:
+        raise Failed("Nobody is known by this. An anonymous visitor becomes a contact once something identifies them.")
+    return found
+
+
+def _write_csv(place: str, text: str) -> None:
+    if place == "-":
+        sys.stdout.write(text)
+        return
+    try:
+        Path(place).write_text(text, newline="")
+    except OSError as error:
+        raise Failed(f"{place} cannot be written: {error.strerror}.") from error
+    _note(f"Wrote {place}.")
+
+
 # ---------------------------------------------------------------- syncs
 
 
@@ -478,6 +616,109 @@ def _steer(context: typer.Context, connection: str, verb: str, run: Callable[[Sy
         raise Failed(f'"{connection}" is not read from: it is a destination.') from error
     except WriteConflict as error:
         raise Failed(f"The sync got on at the same moment; {verb} it again.") from error
+
+
+# ---------------------------------------------------------------- rebuilding
+
+
+@rebuild_app.callback(invoke_without_command=True)
+def rebuild(context: typer.Context) -> None:
+    """Show which generations of CONTACTS and FACTS there are."""
+    if context.invoked_subcommand is not None:
+        return
+    from tributary.cli import rebuilding  # noqa: PLC0415
+
+    for line in rebuilding.lines(rebuilding.Rebuild(_chosen(context).target()).states.now()):
+        _say(line)
+
+
+@rebuild_app.command("run")
+def rebuild_run(
+    context: typer.Context,
+    *,
+    switch: Annotated[bool, typer.Option("--switch", help="Serve what was built, if it is equal.")] = False,
+    wait: Annotated[float, typer.Option(help="Seconds until every function knows of the new generation.", min=0)] = 90.0,
+    patience: Annotated[float, typer.Option(help="Seconds to go on comparing until both are equal.", min=0)] = 600.0,
+) -> None:
+    """Read the log once more into a new generation, and compare it with the one that is served. Safe to begin again."""
+    from tributary.cli import rebuilding, show  # noqa: PLC0415
+
+    work = rebuilding.Rebuild(_chosen(context).target())
+    screen = show.console()
+    before = work.states.now()
+    now = work.begin()
+    assert now.building is not None
+    if before.building is None:
+        _note(f"Generation {now.building} is begun. In {wait:.0f} s every function writes to it too.")
+        time.sleep(wait)
+    with screen.status("The log is read once more") as status:
+        read = [0]
+
+        def seen(count: int) -> None:
+            read[0] += count
+            status.update(f"The log is read once more: {read[0]:,} events")
+
+        counts = work.replay(now.building, seen)
+    _note(f"{counts['events']:,} events were read. Comparing, until all facts have arrived.")
+    verdict = rebuilding.until_equal(lambda: work.compare(now), patience)
+    screen.print(rebuilding.shown(verdict))
+    if not verdict.is_equal:
+        raise Failed("The two differ. Nothing was switched: compare again, switch all the same, or drop what was built.")
+    _say(f"Generation {now.building} says the same as generation {now.serving}.")
+    if switch:
+        _switch(work)
+
+
+@rebuild_app.command("compare")
+def rebuild_compare(context: typer.Context) -> None:
+    """Compare what was built with what is served."""
+    from tributary.cli import rebuilding, show  # noqa: PLC0415
+
+    work = rebuilding.Rebuild(_chosen(context).target())
+    now = work.states.now()
+    if now.building is None:
+        raise Failed("No generation is being built: `rebuild run` begins one.")
+    verdict = work.compare(now)
+    show.console().print(rebuilding.shown(verdict))
+    if not verdict.is_equal:
+        raise Failed("The two differ.")
+    _say("The two say the same.")
+
+
+@rebuild_app.command("switch")
+def rebuild_switch(context: typer.Context) -> None:
+    """Serve what was built, from within half a minute on. What was served stays until it is dropped."""
+    from tributary.cli import rebuilding  # noqa: PLC0415
+
+    _switch(rebuilding.Rebuild(_chosen(context).target()))
+
+
+@rebuild_app.command("drop")
+def rebuild_drop(
+    context: typer.Context,
+    *,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+) -> None:
+    """Delete the generation that is not served: the old one after a switch, or the one that is being built."""
+    from tributary.cli import rebuilding  # noqa: PLC0415
+
+    work = rebuilding.Rebuild(_chosen(context).target())
+    now = work.states.now()
+    unserved = now.retired if now.building is None else now.building
+    if unserved is None:
+        _say("There is one generation, and it is served.")
+        return
+    if not yes:
+        typer.confirm(f"Delete generation {unserved}?", abort=True)
+    work.states.give_up()
+    counts = work.drop(unserved)
+    work.states.dropped()
+    _say(f"Generation {unserved} is gone: {counts['rows']:,} rows of contacts and {counts['files']:,} files.")
+
+
+def _switch(work: Rebuild) -> None:
+    now = work.states.switch()
+    _say(f"Generation {now.serving} is served, within half a minute everywhere. `rebuild drop` deletes generation {now.retired}.")
 
 
 # ---------------------------------------------------------------- what people enter for reports

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from tributary.adapters.contacts import DynamoContacts
 from tributary.adapters.event_log import DynamoEventLog
+from tributary.adapters.generations import DynamoGenerations
 from tributary.adapters.secrets import SsmSecrets, digests_from
 from tributary.cli.target import Target
 from tributary.contacts.describe import describe
@@ -22,10 +23,22 @@ _OWN_KINDS: Final = (USER, EMAIL, PHONE, ANONYMOUS, SPELLING)
 
 def find(target: Target, text: str) -> dict[str, Any] | None:
     """The contact, described, with their journey from the log; None if nobody is known by this."""
-    store = DynamoContacts(lambda: target.dynamodb, target.contacts_table)
+    store = contacts_of(target)
     log = DynamoEventLog(lambda: target.dynamodb, target.events_table)
     contact = _contact(target, store, text)
     return None if contact is None else describe(contact, (event for partition in contact.partitions() for event in log.of(partition)))
+
+
+def contact_id(target: Target, text: str) -> str | None:
+    """The id of the contact that somebody is known as by this; None if nobody is."""
+    contact = _contact(target, contacts_of(target), text)
+    return None if contact is None else contact.id
+
+
+def contacts_of(target: Target) -> DynamoContacts:
+    """Those of the generation that is served."""
+    generations = DynamoGenerations(lambda: target.dynamodb, target.config_table)
+    return DynamoContacts(lambda: target.dynamodb, target.contacts_table, generation=lambda: generations.now().serving)
 
 
 def _contact(target: Target, store: ContactStore, text: str) -> Contact | None:

@@ -6,27 +6,33 @@ import base64
 import binascii
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 import msgspec
 from msgspec import Meta
 
 from tributary.access import require
-from tributary.contacts.naming import Person, people_of
-from tributary.control.answers import Moment, NextCursor
+from tributary.contacts.naming import people_of
 from tributary.control.http import Answer, Call, Route
 from tributary.control.problems import Problem, WrongParameter
+from tributary.control.report_answers import (
+    LedgerAnswer,
+    ReportAnswer,
+    ReportDescriptions,
+    descriptions,
+    ledger_answer,
+    ledger_text,
+    report_answer,
+    report_text,
+)
 from tributary.errors import ReportTooLarge
 from tributary.ports import ContactStore
 from tributary.reports import asking
-from tributary.reports.answer import Column, LedgerLine, Report, Row, Total, Value
-from tributary.reports.as_csv import ledger_csv, report_csv
 from tributary.reports.asking import Parameters, QueryWrong, Wrong, parameters_of
-from tributary.reports.catalogue import DESCRIPTIONS, Dimension, described
 from tributary.reports.frame import RowUnknown
-from tributary.reports.query import Filter, Having, Query, Range, ReportType, Step
+from tributary.reports.query import Query, ReportType
 from tributary.reports.reporting import Reports
 
 READ: Final = "reports:read"
@@ -54,98 +60,6 @@ class LedgerQuery(Parameters, frozen=True, kw_only=True):
     limit: Annotated[str | None, Meta(description=f"How many lines at most, 1 to {MAX_LINES}. Default: {DEFAULT_LINES}.")] = None
     cursor: Annotated[str | None, Meta(description="`next_cursor` of the page before, with all else the same.")] = None
     format: Annotated[str | None, Meta(description=_FORMAT)] = None
-
-
-class _Answer(msgspec.Struct, frozen=True, kw_only=True):
-    pass
-
-
-class ReportDescription(_Answer, frozen=True, kw_only=True):
-    """A type of report, and what it may be asked."""
-
-    type: ReportType
-    name: str
-    description: str
-    kpis: Annotated[list[Column], Meta(description="All it has, each with its definition.")]
-    default_kpis: list[str]
-    dimensions: Annotated[list[Dimension], Meta(description="What it may be grouped and filtered by.")]
-    default_group_by: list[str]
-    default_model: Annotated[str | None, Meta(description="Null: the account's.")]
-    default_date_mode: str
-
-
-class ReportDescriptions(_Answer, frozen=True, kw_only=True):
-    """Every type of report."""
-
-    data: list[ReportDescription]
-
-
-class SettingsInForce(_Answer, frozen=True, kw_only=True):
-    """Every setting that the answer follows, given or not."""
-
-    range: Range
-    time_zone: str
-    scale: str | None
-    group_by: list[str]
-    filter: list[Filter]
-    having: list[Having]
-    kpis: list[str]
-    model: str
-    lookback_days: Annotated[int | None, Meta(description="Null: a lifetime.")]
-    half_life_days: float
-    date_mode: str
-    rebill_credit: str
-    currency: str
-    include_tax: bool
-    include_shipping: bool
-    compare: Range | None
-    sort: str | None
-    descending: bool
-    limit: int
-    steps: list[Step]
-    intervals: list[int]
-    contact: str | None
-
-
-class ReportAnswer(_Answer, frozen=True, kw_only=True):
-    """A report."""
-
-    type: ReportType
-    as_of: Annotated[Moment, Meta(description="When it was last looked which facts there are: what came later is not in it.")]
-    cached: Annotated[bool, Meta(description="Whether the same question was answered from the same facts before, and this is that answer.")]
-    settings: SettingsInForce
-    columns: Annotated[list[Column], Meta(description="The KPIs, in order, each with its definition.")]
-    rows: list[Row]
-    rows_found: Annotated[int, Meta(description="Before `limit`.")]
-    totals: Annotated[list[Total], Meta(description="Computed, not added up from rows: the reporting currency's, then of each currency that has no rate.")]
-    overlapping: Annotated[bool, Meta(description="Whether rows may tell of the same thing twice, so that they come to more than the total.")]
-    coverage_pct: Annotated[float | None, Meta(description="Of the value of conversions, how much has a touch.")]
-    notes: list[str]
-    rates_source: Annotated[str | None, Meta(description="Who says what currencies were worth, where amounts were converted.")]
-
-
-class PersonLine(LedgerLine, frozen=True, kw_only=True):
-    """A line of a ledger. Personal data."""
-
-    contact: Annotated[str | None, Meta(description="The contact's id; null: somebody who is not known, or no longer.")]
-    email: str | None
-    name: str | None
-
-
-class LedgerAnswer(_Answer, frozen=True, kw_only=True):
-    """What a figure is made of."""
-
-    type: ReportType
-    as_of: Moment
-    settings: SettingsInForce
-    kpi: Column
-    row: Annotated[str | None, Meta(description="The row's key; null: the total.")]
-    total: Annotated[Value, Meta(description="The figure.")]
-    adds_up_to: Annotated[Value, Meta(description="The sum of all lines' values, of every page.")]
-    parts: Annotated[dict[str, Any], Meta(description="Of a rate: what is divided by what.")]
-    lines_found: Annotated[int, Meta(description="On all pages.")]
-    data: list[PersonLine]
-    next_cursor: NextCursor
 
 
 class _Place(msgspec.Struct, frozen=True, array_like=True):
@@ -202,26 +116,7 @@ class ReportRoutes:
         ]
 
     def _all(self, _: Call) -> Answer:
-        kinds, fields = self.reports.kinds, self.reports.settings().fields
-        return Answer(
-            body=ReportDescriptions(
-                data=[
-                    ReportDescription(
-                        type=type,
-                        name=DESCRIPTIONS[type].name,
-                        description=DESCRIPTIONS[type].text,
-                        kpis=[kpi.column for kpi in kind.kpis().values()],
-                        default_kpis=list(kind.default_kpis),
-                        dimensions=described(kind.dimensions, fields),
-                        default_group_by=list(kind.default_group_by),
-                        default_model=kind.default_model,
-                        default_date_mode=kind.default_date_mode,
-                    )
-                    for type in ReportType
-                    if (kind := kinds.get(type)) is not None
-                ]
-            )
-        )
+        return Answer(body=descriptions(self.reports))
 
     def _report(self, call: Call) -> Answer:
         type = self._type(call)
@@ -236,11 +131,10 @@ class ReportRoutes:
             raise _problem(error) from error
         except ReportTooLarge as error:
             raise _too_large(error) from error
-        query, report = answered.query, answered.report
+        headers = {"x-tributary-cached": "true" if answered.cached else "false"}
         if as_csv:
-            about = _about(query, report, answered.as_of)
-            return _csv(report_csv(report, _told_by(query), about), f"{type}.csv", cached=answered.cached)
-        return Answer(body=_report_answer(query, report, answered.as_of, cached=answered.cached), headers={"x-tributary-cached": _said(answered.cached)})
+            return _csv(report_text(answered), f"{type}.csv", headers)
+        return Answer(body=report_answer(answered), headers=headers)
 
     def _ledger(self, call: Call) -> Answer:
         type = self._type(call)
@@ -271,24 +165,8 @@ class ReportRoutes:
         following = _write_place(_Place(reached, query.now, question)) if ledger.lines and reached < ledger.lines_found else None
         people = people_of(self.contacts, {line.person for line in ledger.lines})
         if as_csv:
-            named = {id: (person.email, person.name) for id, person in people.items()}
-            answer = _csv(ledger_csv(ledger, _told_by(query), named), f"{type}-ledger.csv")
-            return answer if following is None else replace(answer, headers={**answer.headers, "x-next-cursor": following})
-        return Answer(
-            body=LedgerAnswer(
-                type=type,
-                as_of=opened.as_of,
-                settings=settings_in_force(query),
-                kpi=ledger.kpi,
-                row=row,
-                total=ledger.total,
-                adds_up_to=ledger.adds_up_to,
-                parts=ledger.parts,
-                lines_found=ledger.lines_found,
-                data=[_person_line(line, people.get(line.person)) for line in ledger.lines],
-                next_cursor=following,
-            )
-        )
+            return _csv(ledger_text(opened, people), f"{type}-ledger.csv", {} if following is None else {"x-next-cursor": following})
+        return Answer(body=ledger_answer(opened, people, next_cursor=following))
 
     def _type(self, call: Call) -> ReportType:
         known = {type.value: type for type in self.reports.kinds}
@@ -317,65 +195,6 @@ class ReportRoutes:
         if place is None:
             wrong.append(Wrong(field="cursor", code="invalid_parameter", message=_NOT_OF_THIS_LIST))
         return place
-
-
-def settings_in_force(query: Query) -> SettingsInForce:
-    return SettingsInForce(
-        range=query.range,
-        time_zone=query.time_zone,
-        scale=query.scale,
-        group_by=list(query.group_by),
-        filter=list(query.filters),
-        having=list(query.having),
-        kpis=list(query.kpis),
-        model=query.model,
-        lookback_days=query.lookback_days,
-        half_life_days=query.half_life_days,
-        date_mode=query.date_mode,
-        rebill_credit=query.rebill_credit,
-        currency=query.currency,
-        include_tax=query.include_tax,
-        include_shipping=query.include_shipping,
-        compare=query.compare,
-        sort=query.sort,
-        descending=query.descending,
-        limit=query.limit,
-        steps=list(query.steps),
-        intervals=list(query.intervals),
-        contact=query.person,
-    )
-
-
-def _report_answer(query: Query, report: Report, as_of: datetime, *, cached: bool) -> ReportAnswer:
-    return ReportAnswer(
-        type=query.type,
-        as_of=as_of,
-        cached=cached,
-        settings=settings_in_force(query),
-        columns=list(report.columns),
-        rows=list(report.rows),
-        rows_found=report.rows_found,
-        totals=list(report.totals),
-        overlapping=report.overlapping,
-        coverage_pct=report.coverage_pct,
-        notes=list(report.notes),
-        rates_source=report.rates_source,
-    )
-
-
-def _person_line(line: LedgerLine, person: Person | None) -> PersonLine:
-    said = {name: getattr(line, name) for name in LedgerLine.__struct_fields__}
-    return PersonLine(
-        **said,
-        contact=None if person is None else person.contact,
-        email=None if person is None else person.email,
-        name=None if person is None else person.name,
-    )
-
-
-def _told_by(query: Query) -> list[str]:
-    """The names of the rows' dimensions, in order."""
-    return [*(["period"] if query.scale is not None else []), *query.group_by]
 
 
 def _wants_csv(others: Mapping[str, str], headers: Mapping[str, str], wrong: list[Wrong]) -> bool:
@@ -426,30 +245,5 @@ def _too_large(error: ReportTooLarge) -> Problem:
     return Problem(status=422, code=error.code, detail=f"{text[:1].upper()}{text[1:]}.")
 
 
-def _csv(text: str, name: str, *, cached: bool | None = None) -> Answer:
-    headers = {"content-type": f"{_CSV}; charset=utf-8", "content-disposition": f'attachment; filename="{name}"'}
-    if cached is not None:
-        headers["x-tributary-cached"] = _said(cached)
-    return Answer(text=text, headers=headers)
-
-
-def _said(truth: bool) -> str:
-    return "true" if truth else "false"
-
-
-def _about(query: Query, report: Report, as_of: datetime) -> list[tuple[str, str]]:
-    """The settings in force and what is said of the whole answer, as names and texts."""
-    said = msgspec.to_builtins(settings_in_force(query))
-    about = [("as_of", as_of.isoformat().replace("+00:00", "Z")), ("type", query.type.value)]
-    about += [(name, _as_text(value)) for name, value in said.items()]
-    about += [("rows_found", str(report.rows_found)), ("overlapping", _said(report.overlapping))]
-    about += [("coverage_pct", _as_text(report.coverage_pct)), ("rates_source", report.rates_source or "")]
-    return about
-
-
-def _as_text(value: Any) -> str:
-    if value is None:
-        return ""
-    if isinstance(value, str):
-        return value
-    return msgspec.json.encode(value).decode()
+def _csv(text: str, name: str, headers: Mapping[str, str]) -> Answer:
+    return Answer(text=text, headers={"content-type": f"{_CSV}; charset=utf-8", "content-disposition": f'attachment; filename="{name}"', **headers})

@@ -91,6 +91,8 @@ class Defaults:
     """What holds for rows that do not say it themselves."""
 
     currency: str
+    header_names_currency: bool = False
+    """Then no row may name another."""
     platform: str | None = None
     account_id: str | None = None
     time_zone: str | None = None
@@ -145,6 +147,8 @@ def _fact(reader: Reader, defaults: Defaults, latest: date) -> AdSpendFact | Non
     time_zone = reader.time_zone("timezone") or defaults.time_zone
     counts: dict[str, Any] = {name: reader.whole(name) for name in ("impressions", "clicks", "platform_conversions")}
     currency = reader.currency("currency") or defaults.currency
+    if defaults.header_names_currency and currency != defaults.currency:
+        reader.wrong("currency", "The file's header names another one.")
     spend = value = None
     if not reader.errors_of("currency"):
         spend = _spend(reader, currency, kind)

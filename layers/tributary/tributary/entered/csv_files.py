@@ -127,10 +127,13 @@ def _header(cells: Sequence[str], columns: Columns) -> _Header:
         if column not in best or place < best[column][0]:
             best[column] = (place, index)
     taken = {index: column for column, (_, index) in best.items()}
+    named_currencies = {currency for index, currency in currencies.items() if index in taken}
+    if len(named_currencies) > 1:
+        raise FileUnreadable("several_currencies", "The header names several currencies.")
     return _Header(
         columns=[taken.get(index) for index in range(len(cells))],
         ignored=[cell.strip() for index, cell in enumerate(cells) if index not in taken and cell.strip()],
-        currency=next((currencies[index] for index in taken if index in currencies), None),
+        currency=next(iter(named_currencies), None),
     )
 
 

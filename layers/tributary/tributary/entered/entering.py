@@ -85,6 +85,7 @@ class Entering:
             raise Invalid("the file's header names another currency", field="currency")
         defaults = Defaults(
             currency=of_header or said.currency or self.reporting_currency(),
+            header_names_currency=of_header is not None,
             platform=said.platform,
             account_id=said.account_id,
             time_zone=said.time_zone,

@@ -21,12 +21,13 @@ from typing import Final, Protocol
 
 import msgspec
 
-from tributary.errors import StoreUnavailable, WriteConflict
+from tributary.errors import ReportTooLarge, StoreUnavailable, WriteConflict
 from tributary.facts.erasure import PERSONAL
 from tributary.facts.manifest import IDENTITIES, WHO_IS_WHO, Base, FactFile, FactObjects, Manifest, Manifests, Partition, Place, Recent, Replaced
 from tributary.facts.tables import TABLES
 from tributary.lease import Lease, Leasing
 
+LEASE_PARTITION: Final = "facts-compaction"
 LEASE_SECONDS: Final = 1_200.0
 """Longer than the function's time: a lease outlives no holder by much."""
 RESERVE_SECONDS: Final = 180.0
@@ -104,7 +105,7 @@ class Compaction:
 
     def run(self, remaining: Callable[[], float]) -> Counter[str]:
         """Compact what is due, as far as the time goes (`remaining`: seconds). Counts: held (another is at it), merged, unchanged (nothing but the manifest),
-        generations, consolidated, deleted (files), left (partitions for the next time)."""
+        generations, consolidated, deleted (files), too_large (partitions that this function has no room or time for), left (partitions for the next time)."""
         counts: Counter[str] = Counter()
         if self._lease.take(self._owner, self._now(), LEASE_SECONDS) is Lease.HELD:
             counts["held"] += 1
@@ -115,7 +116,10 @@ class Compaction:
             due = self._due()
             while due and remaining() > RESERVE_SECONDS:
                 self._lease.take(self._owner, self._now(), LEASE_SECONDS)
-                self._partition(due.pop(0), counts)
+                try:
+                    self._partition(due.pop(0), counts)
+                except ReportTooLarge:  # the others are not kept from their turn
+                    counts["too_large"] += 1
             counts["left"] += len(due)
             if not due:
                 self._tidy_identities(counts)

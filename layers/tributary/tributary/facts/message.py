@@ -41,6 +41,8 @@ class FactsMessage(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     """Rows by kind."""
 
     schema_version: Literal[1] = msgspec.field(name="schemaVersion")
+    generation: int | None = None
+    """Whose contacts the rows are of; None: they are the same in every generation."""
     touches: list[TouchFact] = []
     activities: list[ActivityFact] = []
     orders: list[OrderFact] = []
@@ -57,22 +59,23 @@ class FactsMessage(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
         return {kind: rows for kind in Kind if (rows := getattr(self, kind))}
 
 
-def pack(rows: Mapping[Kind, Sequence[Fact]], max_bytes: int = MAX_BYTES) -> Iterator[str]:
+def pack(rows: Mapping[Kind, Sequence[Fact]], max_bytes: int = MAX_BYTES, *, generation: int | None = None) -> Iterator[str]:
     """The bodies of messages that hold the rows, in order, each at most `max_bytes` of UTF-8 but for one of a single row that is longer; none for no rows."""
+    head = _HEAD if generation is None else _HEAD + b',"generation":%d' % generation
     parts: dict[Kind, list[bytes]] = {}
-    size = len(_HEAD) + 1
+    size = len(head) + 1
     for kind, facts in rows.items():
         for fact in facts:
             part = sqs_text(_encode(fact))
             more = len(part) + 1 + (0 if kind in parts else len(kind) + len(',"":[]'))
             if parts and size + more > max_bytes:
-                yield _joined(parts)
-                parts, size = {}, len(_HEAD) + 1
+                yield _joined(head, parts)
+                parts, size = {}, len(head) + 1
                 more = len(part) + 1 + len(kind) + len(',"":[]')
             parts.setdefault(kind, []).append(part)
             size += more
     if parts:
-        yield _joined(parts)
+        yield _joined(head, parts)
 
 
 def unpack(body: str) -> FactsMessage:
@@ -85,21 +88,19 @@ def unpack(body: str) -> FactsMessage:
         raise UnreadableMessage(f"a message of the facts queue cannot be read: {type(error).__name__}") from error
 
 
-class _Any(msgspec.Struct):
-    """No more of a message than every release has."""
-
-    schema_version: int = msgspec.field(name="schemaVersion")
-
-
 def _is_newer(body: str) -> bool:
+    """Of a version to come, or of this one with rows of a kind to come."""
     try:
-        return _any.decode(body).schema_version > SCHEMA_VERSION
+        said = _any.decode(body)
     except (msgspec.MsgspecError, UnicodeError, RecursionError):
         return False
+    version = said.get("schemaVersion")
+    return isinstance(version, int) and (version > SCHEMA_VERSION or (version == SCHEMA_VERSION and not said.keys() <= _NAMES))
 
 
 _HEAD: Final = b'{"schemaVersion":%d' % SCHEMA_VERSION
-_any: Final = msgspec.json.Decoder(_Any)
+_any: Final = msgspec.json.Decoder(dict[str, Any])
+_NAMES: Final = frozenset(field.encode_name for field in msgspec.structs.fields(FactsMessage))
 _encoder: Final = msgspec.json.Encoder()
 _decoder: Final = msgspec.json.Decoder(FactsMessage)
 
@@ -117,6 +118,6 @@ def _encode(fact: Fact) -> bytes:
     return _encoder.encode({name: value for name in fact.__struct_fields__ if (value := getattr(fact, name)) != defaults[name]})
 
 
-def _joined(parts: Mapping[Kind, list[bytes]]) -> str:
+def _joined(head: bytes, parts: Mapping[Kind, list[bytes]]) -> str:
     listed = b"".join(b',"%s":[%s]' % (kind.encode(), b",".join(rows)) for kind, rows in parts.items())
-    return (_HEAD + listed + b"}").decode()
+    return (head + listed + b"}").decode()

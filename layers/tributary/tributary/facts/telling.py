@@ -6,6 +6,7 @@ import base64
 import binascii
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 from tributary.errors import UnreadableMessage
@@ -13,6 +14,7 @@ from tributary.events import Event
 from tributary.facts import of_contacts, of_events
 from tributary.facts.of_contacts import Change, Image, Settings
 from tributary.facts.tables import Fact, Kind
+from tributary.generations import generation_of, prefix_of
 from tributary.identity.digests import Digests
 from tributary.identity.rules import IdentityRules
 from tributary.ports import FactSink, RowKey
@@ -45,6 +47,16 @@ class Telling:
         self._facts.append(rows)
         told = {f"facts_{kind}": len(facts) for kind, facts in rows.items()}
         return Counter({**told, **{LEFT_OUT + reason: count for reason, count in left_out.items()}})
+
+
+def by_generation(changes: Sequence[Change]) -> dict[int, list[Change]]:
+    """The changes of each generation of CONTACTS, their keys as if it were the only one."""
+    found: dict[int, list[Change]] = {}
+    for change in changes:
+        generation = generation_of(change.key.partition)
+        key = change.key._replace(partition=change.key.partition.removeprefix(prefix_of(generation)))
+        found.setdefault(generation, []).append(replace(change, key=key))
+    return found
 
 
 def changes_of_stream(records: Sequence[Mapping[str, Any]]) -> tuple[list[Change], list[str]]:

@@ -7,14 +7,14 @@ do no harm.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
 from tributary.errors import ParkError, RetryError, TributaryError, Unexpected, place_of
 from tributary.facts.message import FactsMessage, unpack
 from tributary.facts.tables import Fact, Kind
-from tributary.ports import FactSink, PoisonRecords
+from tributary.ports import CurrentGenerations, FactSink, PoisonRecords
 
 PLACE: Final = "write_facts"
 
@@ -37,10 +37,11 @@ class _Read:
 
 
 class WriteFacts:
-    """The write_facts service."""
+    """The write_facts service. `sink_of`: where the facts of a generation go."""
 
-    def __init__(self, *, sink: FactSink, poison: PoisonRecords) -> None:
-        self._sink = sink
+    def __init__(self, *, sink_of: Callable[[int], FactSink], generations: CurrentGenerations, poison: PoisonRecords) -> None:
+        self._sink_of = sink_of
+        self._generations = generations
         self._poison = poison
 
     def handle(self, messages: Sequence[tuple[str, str]]) -> Outcome:
@@ -85,9 +86,15 @@ class WriteFacts:
             self._set_aside(one.id, one.body, reason, outcome)
 
     def _append(self, readable: Sequence[_Read], outcome: Outcome) -> None:
-        rows = _together(one.message for one in readable)
-        self._sink.append(rows)
-        outcome.counts["rows"] += sum(map(len, rows.values()))
+        """Facts of a generation that is not written any more are dropped."""
+        written = self._generations.now().written
+        if any(one.message.generation not in (None, *written) for one in readable):
+            written = self._generations.now(fresh=True).written  # one that has just begun is not to lose its first facts
+        for generation in written:
+            rows = _together(one.message for one in readable if one.message.generation in (None, generation))
+            if rows:
+                self._sink_of(generation).append(rows)
+                outcome.counts["rows"] += sum(map(len, rows.values()))
 
     def _set_aside(self, message_id: str, body: str, code: str, outcome: Outcome) -> None:
         try:

@@ -14,7 +14,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 from tributary.currencies import MINOR_UNITS
-from tributary.reports.answer import Column, Ledger, LedgerLine, Report, Row, Total, Value
+from tributary.reports.answer import Column, Ledger, LedgerLine, Report, Row, Total, Unit, Value
 
 _FORMULAS: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 """What spreadsheets take for a formula, or for the end of the cell before one; the last four are the wide forms, which some take as well."""
@@ -39,10 +39,10 @@ def report_csv(report: Report, dimensions: Sequence[str], settings: Iterable[tup
     return _written(lines)
 
 
-def ledger_csv(ledger: Ledger, dimensions: Sequence[str], people: Mapping[str, tuple[str | None, str | None]]) -> str:
+def ledger_csv(ledger: Ledger, unit: Unit, dimensions: Sequence[str], people: Mapping[str, tuple[str | None, str | None]]) -> str:
     """The lines of one page; `told_by` is their own connection, beside a dimension of that name. `people`: email and name, by the line's person."""
     header = ["person", "email", "name", "kind", "id", "told_by", "happened_at", "currency", "value", *dimensions]
-    return _written([header, *(_ledger_line(line, ledger.kpi, dimensions, people) for line in ledger.lines)])
+    return _written([header, *(_ledger_line(line, unit, dimensions, people) for line in ledger.lines)])
 
 
 def decimal_text(minor: float, currency: str) -> str:
@@ -56,29 +56,29 @@ def decimal_text(minor: float, currency: str) -> str:
     return f"{whole}.{kept}" if kept else whole
 
 
-def _ledger_line(line: LedgerLine, kpi: Column, dimensions: Sequence[str], people: Mapping[str, tuple[str | None, str | None]]) -> list[str]:
+def _ledger_line(line: LedgerLine, unit: Unit, dimensions: Sequence[str], people: Mapping[str, tuple[str | None, str | None]]) -> list[str]:
     email, name = people.get(line.person, (None, None))
     told = [_safe(line.dimensions.get(one) or "") for one in dimensions]
     moment = line.happened_at.isoformat().replace("+00:00", "Z")
     ids = [_safe(line.id or ""), _safe(line.connection or "")]
-    return [_safe(line.person), _safe(email or ""), _safe(name or ""), line.kind, *ids, moment, line.currency, _cell(line.value, kpi, line.currency), *told]
+    return [_safe(line.person), _safe(email or ""), _safe(name or ""), line.kind, *ids, moment, line.currency, _cell(line.value, unit, line.currency), *told]
 
 
 def _cells(line: Row | Total, columns: Sequence[Column], *, compared: bool) -> list[str]:
     cells: list[str] = []
     for column in columns:
-        cells.append(_cell(line.values.get(column.key), column, line.currency))
+        cells.append(_cell(line.values.get(column.key), column.unit, line.currency))
         if compared:
-            cells.append(_cell((line.before or {}).get(column.key), column, line.currency))
+            cells.append(_cell((line.before or {}).get(column.key), column.unit, line.currency))
             change = (line.change or {}).get(column.key)
             cells.append("" if change is None else _number(change))
     return cells
 
 
-def _cell(value: Value, column: Column, currency: str) -> str:
+def _cell(value: Value, unit: Unit, currency: str) -> str:
     if value is None:
         return ""
-    return decimal_text(value, currency) if column.unit == "money" else _number(value)
+    return decimal_text(value, currency) if unit == "money" else _number(value)
 
 
 def _number(value: float) -> str:

@@ -72,6 +72,8 @@ _DIMENSIONS: Final[Mapping[str, Description]] = {
     "coupon": Description("Coupon", "The coupon of the order."),
     "customer_type": Description("New or returning", "`new`: whose first sale ever is in what counts; `returning`: who bought before."),
     "connection": Description("Connection", "The source or account that told of it."),
+    "page": Description("Page", "Host and path of the page that somebody was on."),
+    "event": Description("Event", "The name of the event that somebody did."),
     "tag": Description("Tag", "Each tag that the person had then; people with several are in several rows."),
     "country": Description("Country", "The person's country, in two letters where it can be told."),
     FIELD: Description("Custom field", "A custom field of contacts that the account's `report_fields` names, as `field:plan`."),

@@ -14,6 +14,7 @@ from typing import Final
 import msgspec
 
 from tributary.facts.tables import Kind, Months, Needs
+from tributary.page_address import host_of, split
 from tributary.ports import Relations
 from tributary.reports import dimensions
 from tributary.reports.answer import Ledger, Report
@@ -131,8 +132,10 @@ class FunnelTable(Table):
     """A row for each step, in their order."""
 
     def answer(self, query: Query, relations: Relations) -> Report:
-        sort, descending = (query.sort, query.descending) if query.sort is not None else (STEP, False)
-        return super().answer(msgspec.structs.replace(_by_steps(query), sort=sort, descending=descending), relations)
+        query = _by_steps(query)
+        if query.sort is None:
+            query = msgspec.structs.replace(query, sort=STEP if query.scale is None else "period", descending=False)
+        return super().answer(query, relations)
 
     def ledger(self, query: Query, relations: Relations, *, row_key: str | None, kpi: str, limit: int, offset: int) -> Ledger:
         return super().ledger(_by_steps(query), relations, row_key=row_key, kpi=kpi, limit=limit, offset=offset)
@@ -202,9 +205,9 @@ def _on_activity(step: FunnelStep, values: Values) -> str | None:
             return f"(type = 'track' AND name = {values.add(step.value)})"
         case "page":
             address = page_address(step.value)
-            if address.endswith("*"):
-                return f"(type IN ('page', 'screen') AND starts_with(page, {values.add(address[:-1])}))"
-            return f"(type IN ('page', 'screen') AND page = {values.add(address)})"
+            page = "substr(page, greatest(instr(page, '/'), 1))" if address.startswith("/") else "page"
+            found = values.add(address.removesuffix("*"))
+            return f"(type IN ('page', 'screen') AND {f'starts_with({page}, {found})' if address.endswith('*') else f'{page} = {found}'})"
         case "order" if step.value in _ORDER_EVENTS:
             names = ", ".join(f"'{name}'" for name in _ORDER_EVENTS[step.value])
             return f"(type = 'track' AND name IN ({names}))"
@@ -228,9 +231,12 @@ def _on_order(state: str) -> Sequence[tuple[str, str]]:
 
 
 def page_address(said: str) -> str:
-    """Host and path, as activities have them, of an address with or without its scheme and query."""
-    address = said.removeprefix("https://").removeprefix("http://").removeprefix("www.")
-    return address.partition("?")[0].partition("#")[0]
+    """Host and path, as activities have them, of an address with or without its scheme and query; a path alone stays one."""
+    if said.startswith("/"):
+        return said.partition("?")[0].partition("#")[0]
+    url = said if "://" in said else f"https://{said}"
+    parts = split(url)
+    return host_of(url) + (parts.path if parts is not None else "")
 
 
 # Who came how far

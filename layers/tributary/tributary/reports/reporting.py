@@ -18,9 +18,10 @@ import msgspec
 from tributary.entered.fixed_costs import fixed_costs
 from tributary.operator import Rows
 from tributary.ports import Facts
-from tributary.reports.answer import Ledger, Report
+from tributary.reports.answer import Ledger, Report, Unit
 from tributary.reports.asking import Parameters, Settings, Wrong, query_of
 from tributary.reports.frame import ReportKind
+from tributary.reports.kpis import Kpi, signed
 from tributary.reports.query import FixedCost, Query, ReportType
 from tributary.settings import Account
 
@@ -45,8 +46,12 @@ class Opened:
     """A figure, and what is behind it."""
 
     query: Query
+    row: str | None
+    """Its key; None: the total."""
     kpi: str
     ledger: Ledger
+    unit: Unit
+    """Of the lines' values: of a rate, what is divided."""
     as_of: datetime
 
 
@@ -105,13 +110,22 @@ class Reports:
         kind = self.kinds[query.type]
         with self.facts.open(kind.needs(query)) as relations:
             found = kind.ledger(query, relations, row_key=row_key, kpi=kpi, limit=limit, offset=offset)
-            return Opened(query=query, kpi=kpi, ledger=found, as_of=relations.as_of)
+            return Opened(query=query, row=row_key, kpi=kpi, ledger=found, unit=_unit_of_lines(kind.kpis(query), kpi), as_of=relations.as_of)
 
     def query(self, type: ReportType, parameters: Parameters, *, now: datetime | None = None, wrong: Sequence[Wrong] = ()) -> Query:
         """The question that these parameters are, asked `now`. Raises `QueryWrong`."""
         asked_at = self.now() if now is None else now
         costs = tuple(self.fixed_costs()) if type is ReportType.ADVERTISEMENT else ()
         return query_of(type, parameters, kind=self.kinds[type], settings=self.settings(), now=asked_at, fixed_costs=costs, wrong=wrong)
+
+
+def _unit_of_lines(kpis: Mapping[str, Kpi], key: str) -> Unit:
+    """That of the sum which the lines come to: a KPI of its own, or its parts are some."""
+    asked = kpis[key]
+    if not asked.under:
+        return asked.column.unit
+    sums: dict[str, Unit] = {kpi.over[0]: kpi.column.unit for kpi in kpis.values() if not kpi.under and len(kpi.over) == 1}
+    return next((sums[name] for name, _ in signed(asked.over) if name in sums), "money" if asked.column.unit == "money" else "number")
 
 
 def _timeless(query: Query) -> Query:

@@ -20,7 +20,7 @@ NET: Final = "net revenue: gross less discounts, tax, shipping, refunds, chargeb
 
 def sales(asking: Asking, *, since: datetime | None = None) -> Step:
     """SQL: `sales`: `key`, `person`, `sold_at`, `currency`, `revenue` and `counted` of each order that was sold by now, and not before `since`; for a ledger
-    `id` and `connection`. One line an order and currency that money of it is left in, of which one is `counted`. No filter and no dimension of the query matters."""
+    `id` and `connection`. One line an order and currency that money of it is left in, of which one is `counted`. The query's filters do not matter."""
     query = asking.query
     start = datetime.combine(EARLIEST, datetime.min.time(), tzinfo=UTC) if since is None else since
     everything = msgspec.structs.replace(query.range, start=start, end=query.now + timedelta(microseconds=1))

@@ -10,19 +10,27 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import UTC, datetime, time, timedelta
 from typing import Final
 
 import msgspec
 
 from tributary.facts.tables import Kind, Months, Needs
 from tributary.ports import Relations
-from tributary.reports.answer import Ledger, Value
-from tributary.reports.frame import Asking, Cells, Detail, Measure, RowId, Table, _key
+from tributary.reports import dimensions
+from tributary.reports.answer import Ledger, Report, Value
+from tributary.reports.attributed import Orders
+from tributary.reports.conversions import MONEY
+from tributary.reports.credits import Conversions, Credits, asks_touches, credited
+from tributary.reports.definitions import ORDER_KPIS
+from tributary.reports.frame import Asking, Cells, Detail, Measure, RowId, Table, _key, months
 from tributary.reports.kpis import Kpi, Sums, named
-from tributary.reports.periods import Periods, timestamp
-from tributary.reports.query import Query, Range, ReportType
+from tributary.reports.money import rates_step
+from tributary.reports.periods import Periods, local_date, offsets, timestamp
+from tributary.reports.query import DateMode, Query, Range, ReportType
+from tributary.reports.ranges import EARLIEST
 from tributary.reports.statement import Step
+from tributary.reports.subjects import conversions, needs_of, once
 
 MONTH_DAYS: Final = 30
 """What the rule of 30 days, and a monthly rate, call a month."""
@@ -83,8 +91,24 @@ MEASURES: Final[Mapping[str, Measure]] = {
     "trials_converted": Measure(value=_CHANGED.format("is_conversion")),
     "declined": Measure(value=_CHANGED.format("is_decline")),
     "recovered": Measure(value=_CHANGED.format("is_decline AND recovers")),
+    "subscribers": Measure(value="true", how="people"),
+    "mrr_at_end": Measure(value="mrr_at_end"),
+    "attributed_mrr": Measure(value="CASE WHEN touched THEN mrr_at_end ELSE 0 END"),
     "mrr_recovered": Measure(value=_OF_CHANGE.format("is_decline AND recovers", "mrr")),
 }
+_ORDER_KPIS: Final = (
+    "net_revenue",
+    "gross_revenue",
+    "sales_revenue",
+    "collected_revenue",
+    "discounts",
+    "tax",
+    "shipping",
+    "refunds",
+    "chargebacks",
+    "voids",
+)
+"""Of the orders of subscriptions."""
 STOCKS: Final[Mapping[str, str]] = {
     "active_start": "active_moved",
     "trials_start": "trials_moved",
@@ -95,6 +119,8 @@ STOCKS: Final[Mapping[str, str]] = {
 }
 """What is there when a period begins → how it moved within."""
 _OF_STOCKS: Final = STOCKS.keys() | set(STOCKS.values())
+_OF_FIRST_RUNS: Final = {"mrr_new", "mrr_reactivated", "first_ran", "reactivated"}
+_OF_RECOVERIES: Final = {"recovered", "mrr_recovered"}
 _OF_PEOPLE: Final = {"customers_start", "customers_moved", "customers_gained", "customers_lost"}
 
 
@@ -110,7 +136,7 @@ class Lifetime(Kpi):
         at_start, mrr = sums.get("customers_start", 0), sums.get("mrr_start", 0) + sums.get("mrr_moved", 0)
         if not customers or not lost or not at_start:
             return None
-        return round(mrr / customers / (lost / at_start * MONTH_DAYS / sums.get(DAYS, self.days)), 2)
+        return round(mrr / customers / (lost / at_start * MONTH_DAYS / sums.get(DAYS, self.days)), 6)
 
 
 def subscription_kpis(days: float) -> Mapping[str, Kpi]:
@@ -190,29 +216,111 @@ def subscription_kpis(days: float) -> Mapping[str, Kpi]:
         ),
         _count("recovered_rebills", "Recovered rebills", ("recovered",), "Those of the declined rebills after which it became active again, by now."),
         _rate("recovery_rate", "Recovery rate", ("recovered",), ("declined",), "100 x recovered / declined rebills."),
+        *(ORDER_KPIS[key] for key in _ORDER_KPIS),
+        _count("bills", "Bills", ("orders",), "Orders sold in the range that a subscription began with or was billed by."),
+        Kpi(
+            key="realised_ltv",
+            name="Realised LTV",
+            unit="money",
+            over=("revenue_to_date",),
+            under=("subscribers",),
+            definition="Revenue of subscriptions since ever, until the end of the range / distinct people who ever had a subscription by then.",
+        ),
         _money("recovered_mrr", "Recovered MRR", ("mrr_recovered",), "MRR of the subscriptions that were recovered."),
     )
 
 
 @dataclass(frozen=True)
 class SubscriptionLeg:
-    """Subscriptions and their changes."""
+    """Subscriptions and their changes. Each is credited as the order that it began with."""
 
     measures: Set[str] = frozenset(MEASURES)
-    coverage: tuple[str, str] | None = None
+    coverage: tuple[str, str] | None = ("attributed_mrr", "mrr_at_end")
 
     def needs(self, query: Query, measures: Set[str]) -> Needs:  # noqa: ARG002
-        return {Kind.SUBSCRIPTIONS: Months()}
+        first_orders = {Kind.ORDERS: months(None, query.now)} if asks_touches(query) else {}
+        return {Kind.SUBSCRIPTIONS: Months(), Kind.RATES: Months(), **first_orders, **needs_of(query, months(None, min(query.range.end, query.now)))}
 
     def detail(self, asking: Asking, measures: Set[str]) -> Detail:
         query = asking.query
-        start, end = timestamp(query.range.start), timestamp(min(query.range.end, query.now))
-        steps = (*_lives(timestamp(query.now)), ("changes", _changes(start, end)), ("subscription_lines", _lines(asking, measures)))
-        return Detail(steps, {name: measure for name, measure in MEASURES.items() if name in measures})
+        start, end = timestamp(query.range.start), timestamp(min(query.range.end, query.now + timedelta(microseconds=1)))
+        steps: list[Step] = [*_lives(asking), ("changes", _changes(start, end, measures))]
+        asked = {name: measure for name, measure in MEASURES.items() if name in measures}
+        if not asking.attributed:
+            asked = {name: replace(measure, value="mrr_at_end") if name == "attributed_mrr" else measure for name, measure in asked.items()}
+        overlapping = False
+        if query.group_by or query.filters:
+            credits = self._credits(asking, steps)
+            of_people = {name: measure for name, measure in asked.items() if name in _OF_PEOPLE}
+            asked = once(asked, overlapping=credits.once) | of_people  # how many people there are is worked out for rows and totals apart
+            overlapping = credits.overlapping
+            steps.append(("told", _told(asking, once=credits.once)))
+        else:
+            steps.append(("told", "SELECT *, 1 AS weight FROM changes"))
+        steps.append(("subscription_lines", _lines(asking, measures)))
+        return Detail(tuple(steps), asked, overlapping)
+
+    @staticmethod
+    def _credits(asking: Asking, steps: list[Step]) -> Credits:
+        """Adds the steps that work out which rows each subscription belongs to."""
+        query = asking.query
+        groups = tuple(_PRODUCT if name == dimensions.PRODUCT else name for name in query.group_by)
+        plain = replace(asking, query=msgspec.structs.replace(query, group_by=groups, scale=None), lines=False)
+        own = {dimensions.CONNECTION: "x.connection", dimensions.PRODUCT: _PRODUCT_NAME, _PRODUCT: _PRODUCT_NAME}
+        source, begun = "dated", "x.started_at"
+        if asks_touches(query):
+            source, begun = "begun", "x.begun_at"
+            steps.append(("begun", _BEGUN))
+        columns = ["x.key", "x.person", "x.started_at AS happened_at", "x.currency"]
+        steps += conversions(plain, source=source, columns=columns, at=begun, own=own)
+        credits = credited(plain, Conversions(kind="subscription"))
+        steps += credits.steps
+        return credits
+
+
+@dataclass(frozen=True)
+class SubscriptionOrders:
+    """The orders that subscriptions began with, and their later bills."""
+
+    measures: Set[str] = frozenset({*MONEY, "orders"})
+    coverage: tuple[str, str] | None = None
+
+    def needs(self, query: Query, measures: Set[str]) -> Needs:
+        return {**Orders().needs(query, measures), Kind.SUBSCRIPTIONS: Months()}
+
+    def detail(self, asking: Asking, measures: Set[str]) -> Detail:
+        found = Orders().detail(asking, measures)
+        return found._replace(steps=(("orders", _OF_SUBSCRIPTIONS), *found.steps))
+
+
+@dataclass(frozen=True)
+class RevenueToDate:
+    """The revenue of these orders until the end of the range, since ever."""
+
+    measures: Set[str] = frozenset({"revenue_to_date"})
+    coverage: tuple[str, str] | None = None
+
+    def needs(self, query: Query, measures: Set[str]) -> Needs:  # noqa: ARG002
+        return SubscriptionOrders().needs(_since_ever(query), frozenset({"net_revenue"}))
+
+    def detail(self, asking: Asking, measures: Set[str]) -> Detail:  # noqa: ARG002
+        found = SubscriptionOrders().detail(replace(asking, query=_since_ever(asking.query)), frozenset({"net_revenue"}))
+        return found._replace(measures={"revenue_to_date": found.measures["net_revenue"]})
+
+
+def _since_ever(query: Query) -> Query:
+    ever = msgspec.structs.replace(query.range, start=datetime.combine(EARLIEST, time(), tzinfo=UTC))
+    return msgspec.structs.replace(query, range=ever)
 
 
 class SubscriptionTable(Table):
-    """With what was there at the start of each period: what the one before it ended with."""
+    """With what was there at the start of each period: what the one before it ended with. What happened is dated by its own day in any way of dating."""
+
+    def needs(self, query: Query) -> Needs:
+        return super().needs(_by_own_day(query))
+
+    def answer(self, query: Query, relations: Relations) -> Report:
+        return super().answer(_by_own_day(query), relations)
 
     def kpis(self, query: Query | None = None) -> Mapping[str, Kpi]:
         if query is None:
@@ -220,10 +328,13 @@ class SubscriptionTable(Table):
         kpis = subscription_kpis(_days_of(query.range))
         if query.scale is None:
             return kpis
-        # What is there at the end of each period is not added up.
-        return {key: replace(kpi, adds_up=kpi.adds_up and not kpi.measures & STOCKS.keys()) for key, kpi in kpis.items()}
+        # What is there at the end of each period is not added up; what has been brought since ever is of no period.
+        return {
+            key: replace(kpi, adds_up=kpi.adds_up and not kpi.measures & STOCKS.keys()) for key, kpi in kpis.items() if "revenue_to_date" not in kpi.measures
+        }
 
     def ledger(self, query: Query, relations: Relations, *, row_key: str | None, kpi: str, limit: int, offset: int) -> Ledger:
+        query = _by_own_day(query)
         if row_key is not None and query.scale is not None:
             query, row_key = self._of_one_period(query, row_key)
         return super().ledger(query, relations, row_key=row_key, kpi=kpi, limit=limit, offset=offset)
@@ -257,20 +368,52 @@ class SubscriptionTable(Table):
 
 
 def _days_of(of: Range) -> float:
-    """How long a range is, by the clock of its zone: a day of 23 hours is one."""
-    whole = (of.last - of.first).days + 1
-    return min(whole, round((of.end - of.start) / timedelta(days=1), 6)) if whole == 1 else whole
+    """How long a range is, in days of 24 hours."""
+    return (of.end - of.start) / timedelta(days=1)
 
 
-def _lives(now: str) -> tuple[Step, ...]:
+def _by_own_day(query: Query) -> Query:
+    return msgspec.structs.replace(query, date_mode=DateMode.CONVERSION_DATE)
+
+
+_PRODUCT: Final = "subscribed_product"
+"""What credits call the product of a subscription: they know products of orders only."""
+_PRODUCT_NAME: Final = "coalesce(nullif(x.name, ''), nullif(x.sku, ''), x.product_id)"
+_BEGUN: Final = """SELECT x.*, coalesce(o.sold_at, x.started_at) AS begun_at FROM dated x LEFT JOIN (
+    SELECT connection, order_id, min(sold_at) AS sold_at FROM orders WHERE sold_at IS NOT NULL GROUP BY connection, order_id
+) o ON o.connection = x.connection AND o.order_id = x.order_id"""
+_OF_SUBSCRIPTIONS: Final = """SELECT o.* FROM orders o WHERE o.subscription_id IS NOT NULL
+OR EXISTS (SELECT 1 FROM subscriptions s WHERE s.connection = o.connection AND s.order_id = o.order_id)"""
+
+
+def _in_one_currency(asking: Asking) -> tuple[tuple[Step, ...], str, str, str]:
+    """SQL, of `subscriptions u`: the steps of rates, the join to them, the currency that amounts are in, and what they are multiplied with. A subscription is
+    converted at the rate of the day that it began, all its life, so that no rate moves MRR."""
+    query, values = asking.query, asking.values
+    ours = values.add(query.currency)
+    found = asking.relations.rows("SELECT currency, min(started_at), max(started_at) FROM subscriptions WHERE NOT currency_assumed GROUP BY currency")
+    abroad = {currency: (first, last) for currency, first, last in found if currency != query.currency}
+    if not abroad:
+        return (), "", ours, "1"
+    first, last = min(first for first, _ in abroad.values()), max(last for _, last in abroad.values())
+    day = local_date("u.started_at", offsets(query.time_zone, first.replace(tzinfo=UTC), last.replace(tzinfo=UTC)))
+    join = f" LEFT JOIN rates_on r ON NOT u.currency_assumed AND r.currency = u.currency AND r.day = {day}"
+    currency = f"CASE WHEN u.currency_assumed OR r.multiplier IS NOT NULL THEN {ours} ELSE u.currency END"
+    return (rates_step(query.currency, sorted(abroad), values),), join, currency, "coalesce(r.multiplier::DOUBLE / r.divisor::DOUBLE, 1)"
+
+
+def _lives(asking: Asking) -> tuple[Step, ...]:
     """SQL: each subscription, with `points`, the moments at which it may have changed, and `told`, what it was from each on."""
+    now = timestamp(asking.query.now)
+    rates, join, currency, factor = _in_one_currency(asking)
     return (
+        *rates,
         (
             "dated",
             f"""SELECT * REPLACE (CASE WHEN converted_at <= {now} THEN converted_at END AS converted_at) FROM (
-    SELECT *, coalesce(
-        trial_converted_at, list_filter(states, lambda s: s.state = 'active' AND s.happened_at > trial_started_at)[1].happened_at
-    ) AS converted_at FROM subscriptions WHERE started_at <= {now}
+    SELECT u.* REPLACE ({currency} AS currency), {factor} AS factor, coalesce(
+        u.trial_converted_at, list_filter(u.states, lambda s: s.state = 'active' AND s.happened_at > u.trial_started_at)[1].happened_at
+    ) AS converted_at FROM subscriptions u{join} WHERE u.started_at <= {now}
 )""",
         ),
         (
@@ -285,31 +428,41 @@ def _lives(now: str) -> tuple[Step, ...]:
             "lives",
             """SELECT *, list_transform(points, lambda p: {
     'state': coalesce(list_filter(states, lambda s: s.happened_at <= p)[-1].state, states[1].state, state, 'active'),
-    'rate': coalesce(list_filter(rates, lambda r: r.happened_at <= p)[-1], rates[1],
-        {'happened_at': p, 'price': price, 'quantity': quantity, 'interval_days': interval_days})
+    'rate': CASE WHEN len(rates) = 0 THEN {'happened_at': p, 'price': price, 'quantity': quantity, 'interval_days': interval_days}
+        WHEN len(rates) = 1 THEN rates[1] ELSE coalesce(list_filter(rates, lambda r: r.happened_at <= p)[-1], rates[1]) END
 }) AS told FROM pointed""",
         ),
     )
 
 
-def _changes(start: str, end: str) -> str:
-    """SQL: one line for what stood when the range began, and one for each change in it."""
-    return f"""SELECT key, person, connection, subscription_id, product, currency, started_at, points[i] AS moved_at, NOT is_change AS stood,
-    told[i].state AS state, told[i - 1].state AS was, {_runs("told[i]")} AS runs, {_runs("told[i - 1]")} AS ran,
-    {_monthly("told[i]")} AS mrr, {_monthly("told[i - 1]")} AS mrr_before,
-    {_calendar("told[i]")} AS calendar_mrr, {_calendar("told[i - 1]")} AS calendar_mrr_before,
-    i = list_position(list_transform(told, lambda t: t.state IN ('active', 'recycling')), TRUE) AS is_first_run,
-    i = 1 AS is_start, coalesce(points[i] = trial_started_at, FALSE) AS is_trial_start, converted_at IS NOT NULL AS converts,
-    coalesce(points[i] = converted_at, FALSE) AS is_conversion,
-    told[i].state = 'recycling' AND (i = 1 OR told[i - 1].state <> 'recycling') AS is_decline,
-    coalesce(list_filter(told[i + 1:], lambda t: t.state <> 'recycling')[1].state = 'active', FALSE) AS recovers
+def _changes(start: str, end: str, measures: Set[str]) -> str:
+    """SQL: one line for what stood when the range began, and one for each change in it. Lists are left behind as early as can be: they cost most."""
+    first_run = "list_position(list_transform(told, lambda t: t.state IN ('active', 'recycling')), TRUE)" if measures & _OF_FIRST_RUNS else "0"
+    later = """list_transform(told, lambda t, i: CASE WHEN t.state = 'recycling'
+        THEN list_filter(told[i + 1:], lambda later: later.state <> 'recycling')[1].state END)"""
+    next_state = f"unnest(({later})[opening:ending])" if measures & _OF_RECOVERIES else "NULL"
+    return f"""SELECT key, person, connection, subscription_id, currency, started_at, moved_at, NOT is_change AS stood,
+    told.state AS state, before.state AS was, {_runs("told")} AS runs, {_runs("before")} AS ran,
+    {_monthly("told")} AS mrr, {_monthly("before")} AS mrr_before, {_calendar("told")} AS calendar_mrr, {_calendar("before")} AS calendar_mrr_before,
+    i = first_run AS is_first_run, i = 1 AS is_start, coalesce(moved_at = trial_started_at, FALSE) AS is_trial_start,
+    converted_at IS NOT NULL AS converts, coalesce(moved_at = converted_at, FALSE) AS is_conversion,
+    told.state = 'recycling' AND before.state IS DISTINCT FROM 'recycling' AS is_decline, coalesce(next_state = 'active', FALSE) AS recovers
 FROM (
-    SELECT *, unnest(range(greatest(opening, 1), ending + 1)) AS i, i > opening AS is_change
+    SELECT key, person, connection, subscription_id, currency, started_at, trial_started_at, converted_at, factor, first_run,
+        unnest(range(opening, ending + 1)) AS i, unnest(points[opening:ending]) AS moved_at, unnest(points[opening:ending]) >= {start} AS is_change,
+        unnest(told[opening:ending]) AS told, unnest(list_prepend(NULL, told)[opening:ending]) AS before, {next_state} AS next_state
     FROM (
-        SELECT *, coalesce(name, sku, product_id) AS product,
-            len(list_filter(points, lambda p: p < {start})) AS opening, len(list_filter(points, lambda p: p < {end})) AS ending FROM lives
+        SELECT *, greatest(len(list_filter(points, lambda p: p < {start})), 1) AS opening, len(list_filter(points, lambda p: p < {end})) AS ending,
+            {first_run} AS first_run FROM lives
     )
 )"""
+
+
+def _told(asking: Asking, *, once: bool) -> str:
+    """SQL: each change once for each row that its subscription belongs to."""
+    columns = ["d.weight", *(f"d.g{index}" for index in range(len(asking.query.group_by))), *(["d.touched"] if asking.attributed else [])]
+    columns += ["d.count_once", "d.money_once"] if once else []
+    return f"SELECT c.*, {', '.join(columns)} FROM changes c JOIN detail d ON d.key = c.key"
 
 
 def _lines(asking: Asking, measures: Set[str]) -> str:
@@ -322,10 +475,11 @@ def _lines(asking: Asking, measures: Set[str]) -> str:
     at = "started_at" if measures <= _OF_STOCKS else "moved_at"
     groups = [f"g{index}" for index in range(len(asking.query.group_by))]
     crossed = f", {_crossed(['currency', *groups])} AS crossed, {_crossed(['currency'])} AS crossed_of_all" if measures & _OF_PEOPLE else ""
-    return f"""SELECT *, 1 AS weight, 'subscription' AS kind, subscription_id AS id, {at} AS happened_at,
+    return f"""SELECT *, 'subscription' AS kind, subscription_id AS id, {at} AS happened_at,
+    weight * CASE WHEN stood THEN mrr ELSE mrr - mrr_before END AS mrr_at_end,
     coalesce(state = 'trial', FALSE) AS is_trial, coalesce(was = 'trial', FALSE) AS was_trial,
     coalesce(state = 'paused', FALSE) AS is_paused, coalesce(was = 'paused', FALSE) AS was_paused{period}{crossed}
-FROM changes"""
+FROM told"""
 
 
 def _crossed(by: Sequence[str]) -> str:
@@ -338,7 +492,7 @@ def _crossed(by: Sequence[str]) -> str:
 
 def _monthly(told: str) -> str:
     rate = f"{told}.rate"
-    return f"CASE WHEN {_runs(told)} THEN {rate}.price * {rate}.quantity * {MONTH_DAYS}.0::DOUBLE / greatest({rate}.interval_days, 1) ELSE 0 END"
+    return f"CASE WHEN {_runs(told)} THEN {rate}.price * {rate}.quantity * {MONTH_DAYS}.0::DOUBLE / greatest({rate}.interval_days, 1) * factor ELSE 0 END"
 
 
 def _calendar(told: str) -> str:
@@ -347,7 +501,7 @@ def _calendar(told: str) -> str:
         f"CASE WHEN {days} % 365 = 0 THEN 1.0::DOUBLE / 12 / ({days} // 365) WHEN {days} % 30 = 0 THEN 1.0::DOUBLE / ({days} // 30) "
         f"WHEN {days} % 7 = 0 THEN 52.0::DOUBLE / 12 / ({days} // 7) ELSE 365.0::DOUBLE / 12 / {days} END"
     )
-    return f"CASE WHEN {_runs(told)} THEN {rate}.price * {rate}.quantity * {months} ELSE 0 END"
+    return f"CASE WHEN {_runs(told)} THEN {rate}.price * {rate}.quantity * {months} * factor ELSE 0 END"
 
 
 def _money(key: str, name: str, over: tuple[str, ...], definition: str) -> Kpi:
@@ -368,9 +522,9 @@ def _rate(key: str, name: str, over: tuple[str, ...], under: tuple[str, ...], de
 
 SUBSCRIPTIONS: Final = SubscriptionTable(
     type=ReportType.SUBSCRIPTIONS,
-    legs=(SubscriptionLeg(),),
-    dimensions=frozenset({"product", "connection"}),
-    touch_dimensions=frozenset(),
+    legs=(SubscriptionLeg(), SubscriptionOrders(), RevenueToDate()),
+    dimensions=dimensions.TOUCH_NAMES | dimensions.CONTACT_NAMES | {dimensions.PRODUCT, dimensions.CONNECTION},
+    touch_dimensions=dimensions.TOUCH_NAMES,
     all_kpis=subscription_kpis(MONTH_DAYS),
     default_kpis=("mrr", "net_new_mrr", "active", "new_subscriptions", "cancellations", "churn_rate", "trial_conversion", "recovery_rate", "arpu"),
 )

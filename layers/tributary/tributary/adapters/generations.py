@@ -1,0 +1,42 @@
+"""Which generations of CONTACTS and FACTS there are: one row of CONFIG, read by whoever writes or reads them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from tributary.adapters import dynamo
+from tributary.generations import PARTITION, SORT, Generations
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+CACHE_SECONDS: Final = 30
+"""How long a function may write to the served generation alone after a rebuild has begun; the rebuild waits for longer than that."""
+
+_STORE: Final = "CONFIG"
+_decoder: Final = msgspec.json.Decoder(Generations)
+
+
+class DynamoGenerations:
+    """`ports.CurrentGenerations` on CONFIG: one strongly consistent GetItem, kept 30 s."""
+
+    def __init__(
+        self, client: Callable[[], DynamoDBClient], table: str, monotonic: Callable[[], float] = time.monotonic, *, seconds: float = CACHE_SECONDS
+    ) -> None:
+        self._client = client
+        self._table = table
+        self._monotonic = monotonic
+        self._seconds = seconds
+        self._kept: tuple[float, Generations] | None = None
+
+    def now(self, *, fresh: bool = False) -> Generations:
+        if self._kept is None or fresh or self._monotonic() - self._kept[0] >= self._seconds:
+            asked_at = self._monotonic()
+            key = dynamo.key(PARTITION, SORT)
+            item = dynamo.ask(lambda: self._client().get_item(TableName=self._table, Key=key, ConsistentRead=True), _STORE).get("Item")
+            self._kept = (asked_at, Generations() if item is None else _decoder.decode(item["data"]["S"]))
+        return self._kept[1]
