@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
+from typing import Any
 
 import pytest
 
@@ -29,7 +30,7 @@ def _rows() -> MemoryFacts:
 @pytest.mark.parametrize("model", list(Model))
 @pytest.mark.parametrize("group_by", [("campaign",), ("campaign", "product"), ("product",)])
 def test_the_lines_behind_a_row_and_behind_the_total_come_to_it(model: Model, group_by: tuple[str, ...]) -> None:
-    said = {"model": model, "group_by": group_by, "scale": Scale.MONTH}
+    said: dict[str, Any] = {"model": model, "group_by": group_by, "scale": Scale.MONTH}
     kpis = ("net_revenue", "orders", "customers")
     report = asked(_rows(), kpis=kpis, **said)
     for row in report.rows[:2]:

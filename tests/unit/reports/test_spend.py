@@ -9,14 +9,14 @@ import pytest
 
 from tests.kit.facts import MemoryFacts
 from tests.kit.reporting import asked, behind, facts, lead, order, rate, spent, total, touch, values
-from tributary.facts.tables import AdSpendFact
+from tributary.facts.tables import Fact
 from tributary.reports.answer import Report
 from tributary.reports.query import Filter, FixedCost, ReportType, Scale
 
 ADS = ReportType.ADVERTISEMENT
 
 
-def _with(*spend: AdSpendFact) -> MemoryFacts:
+def _with(*more: Fact) -> MemoryFacts:
     """Ann came by an advertisement that is known by all of its ids; most visits with its campaign's id call it `Spring Sale`."""
     ids = {"campaign_id": "c1", "adset_id": "s1", "ad_id": "a1"}
     return facts(
@@ -24,7 +24,7 @@ def _with(*spend: AdSpendFact) -> MemoryFacts:
         touch("bob", "03-02", "paid_search", source="Google", medium="cpc", campaign="Spring Sale", **(ids | {"ad_id": "a2", "adset_id": "s2"})),
         touch("cat", "03-02", "paid_search", source="Google", medium="cpc", campaign="typo", campaign_id="c1"),
         order("ann", "03-03", 1_000),
-        *spend,
+        *more,
     )
 
 

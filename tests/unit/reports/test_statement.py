@@ -45,7 +45,8 @@ def _statements(said: str, op: FilterOp) -> list[str]:
         scale=Scale.DAY,
         fixed_costs=(cost,),
     )
-    return listening.statements
+    found: list[str] = listening.statements
+    return found
 
 
 @cache
