@@ -110,6 +110,8 @@ class OrdersAsked:
 class Sales:
     steps: tuple[Step, ...]
     by_currency: bool
+    any_time: bool
+    """Whether what leads to one may be older than the lookback before the range."""
 
 
 def sales(asking: Asking, asked: OrdersAsked) -> Sales:
@@ -149,7 +151,8 @@ def sales(asking: Asking, asked: OrdersAsked) -> Sales:
         path_at = "coalesce(b.path_at, s.happened_at)"
         join = " LEFT JOIN began b ON s.rebill AND b.connection = s.connection AND b.subscription_id = s.subscription_id"
     steps.append(("conversions", f"SELECT {', '.join([chosen, f'{path_at} AS path_at', *worked_out])} FROM sales s{join}"))
-    return Sales(tuple(steps), by_currency=abroad.others)
+    any_time = inherits or query.date_mode is DateMode.LEAD_DATE
+    return Sales(tuple(steps), by_currency=abroad.others, any_time=any_time)
 
 
 def refunds(asking: Asking) -> tuple[Step, ...]:
