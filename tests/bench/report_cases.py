@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -11,7 +11,7 @@ from typing import Any, Final, Literal
 from tests.bench.report_data import END
 from tributary.facts.tables import Kind, Months
 from tributary.reports.answer import Report, Value
-from tributary.reports.query import Model, Query, Range, ReportType
+from tributary.reports.query import DateMode, Model, Query, Range, ReportType, Step
 
 _SQL: Final = Path(__file__).parent / "sql"
 _ALL: Final = Months()
@@ -33,8 +33,6 @@ class Case:
     """Variable → what it lists."""
     touches: Literal["none", "single", "many"] = "none"
     """How many touches of a path get credit."""
-    rows: Callable[[Report, tuple[str, ...]], list[tuple[Any, ...]]]
-    """What the statement answers, of a report, in the columns of the statement."""
 
     @property
     def statement(self) -> str:
@@ -48,27 +46,88 @@ def rows_and_total(report: Report, columns: tuple[str, ...]) -> list[tuple[Any, 
     return [tuple(told[name] if name in told else values.get(name) for name in columns) for told, values in (*rows, *totals)]
 
 
-def _query(of: ReportType, **settings: Any) -> Query:
-    asked: dict[str, Any] = {"group_by": ("campaign",), "limit": 10_000, "currency": "USD"} | settings
-    return Query(type=of, range=RANGE, time_zone="America/New_York", now=END, **asked)
+def _query(of: ReportType, kpis: tuple[str, ...], **settings: Any) -> Query:
+    asked: dict[str, Any] = {"group_by": ("campaign",), "limit": 1_000_000, "currency": "USD"} | settings
+    return Query(type=of, range=RANGE, time_zone="America/New_York", now=END, kpis=kpis, **asked)
 
 
-_ORDERS_READ: Final = {
-    "orders_in_range": (Kind.ORDERS, _IN_RANGE),
-    "orders": (Kind.ORDERS, _ALL),
-    "subscriptions": (Kind.SUBSCRIPTIONS, _ALL),
-    "touches": (Kind.TOUCHES, _ALL),
-    "rates": (Kind.RATES, _ALL),
-}
+_LOOKED_BACK: Final = Months("2026-03", "2026-06")
+_TOUCHES: Final = {"touches": (Kind.TOUCHES, _ALL)}
+_RATES: Final = {"rates": (Kind.RATES, _ALL)}
+_CONTACTS: Final = {"contacts": (Kind.CONTACTS, _ALL)}
+_ACTIVITIES: Final = {"activities": (Kind.ACTIVITIES, _IN_RANGE)}
+_ORDERS: Final = {"orders_in_range": (Kind.ORDERS, _IN_RANGE), "orders": (Kind.ORDERS, _ALL), "subscriptions": (Kind.SUBSCRIPTIONS, _ALL), **_RATES}
+_SALES: Final = {"orders": (Kind.ORDERS, _IN_RANGE), **_RATES}
+_LEADS: Final = {**_CONTACTS, "touches_of_leads": (Kind.TOUCHES, _LOOKED_BACK)}
 _ORDERS_SHOW: Final = ("net_revenue", "orders", "customers", "refunds")
+_LEADS_SHOW: Final = ("leads", "customers", "net_revenue")
 
 CASES: Final = (
-    Case(name="orders", query=_query(ReportType.ORDERS, kpis=_ORDERS_SHOW), reads=_ORDERS_READ, touches="single", rows=rows_and_total),
     Case(
-        name="orders_linear",
-        query=_query(ReportType.ORDERS, kpis=_ORDERS_SHOW, model=Model.LINEAR),
-        reads=_ORDERS_READ,
+        name="acquisition",
+        query=_query(ReportType.ACQUISITION, _LEADS_SHOW, date_mode=DateMode.LEAD_DATE),
+        reads={**_ORDERS, **_LEADS, **_TOUCHES},
+        touches="single",
+    ),
+    Case(
+        name="advertisement",
+        query=_query(ReportType.ADVERTISEMENT, ("ad_spend", *_LEADS_SHOW)),
+        reads={**_ORDERS, **_LEADS, **_TOUCHES, "touches_of_ads": (Kind.TOUCHES, _LOOKED_BACK), "ad_spend": (Kind.AD_SPEND, _IN_RANGE)},
+        touches="single",
+    ),
+    Case(
+        name="nurture",
+        query=_query(ReportType.NURTURE, ("people", "clicks", "customers", "revenue"), group_by=("email_campaign",)),
+        reads={**_ACTIVITIES, **_SALES, "touches": (Kind.TOUCHES, _IN_RANGE)},
+    ),
+    Case(
+        name="engagement",
+        query=_query(ReportType.ENGAGEMENT, ("page_views", "visitors", "engaged_contacts"), group_by=("email_campaign",)),
+        reads={**_ACTIVITIES, **_CONTACTS},
+    ),
+    Case(name="orders", query=_query(ReportType.ORDERS, _ORDERS_SHOW), reads={**_ORDERS, **_TOUCHES}, touches="single"),
+    Case(name="orders_linear", query=_query(ReportType.ORDERS, _ORDERS_SHOW, model=Model.LINEAR), reads={**_ORDERS, **_TOUCHES}, touches="many"),
+    Case(
+        name="subscriptions",
+        query=_query(ReportType.SUBSCRIPTIONS, ("mrr", "active", "new_subscriptions", "cancellations"), group_by=("product",)),
+        reads={"subscriptions": (Kind.SUBSCRIPTIONS, _ALL), **_RATES},
+    ),
+    Case(
+        name="funnel",
+        query=_query(
+            ReportType.FUNNEL,
+            ("entrants", "revenue"),
+            group_by=(),
+            steps=(
+                Step(kind="page", value="shop.example.com/quiz", label="came"),
+                Step(kind="event", value="Product Added", label="added"),
+                Step(kind="order", value="sold", label="bought"),
+            ),
+        ),
+        reads={**_ACTIVITIES, **_SALES},
+    ),
+    Case(
+        name="value_over_time",
+        query=_query(ReportType.VALUE_OVER_TIME, ("leads", "value_30", "value_90"), intervals=(30, 90), model=Model.LEAD_SOURCE, date_mode=DateMode.LEAD_DATE),
+        reads={"orders": (Kind.ORDERS, _ALL), **_RATES, **_CONTACTS, "touches": (Kind.TOUCHES, _LOOKED_BACK)},
+        touches="single",
+    ),
+    Case(
+        name="attribution",
+        query=_query(ReportType.ATTRIBUTION, ("net_revenue", "orders", "customers", "new_customers")),
+        reads={**_ORDERS, **_TOUCHES},
+        touches="single",
+    ),
+    Case(
+        name="lead_source",
+        query=_query(ReportType.LEAD_SOURCE, _LEADS_SHOW, model=Model.LEAD_SOURCE),
+        reads={**_ORDERS, **_LEADS, **_TOUCHES},
+        touches="single",
+    ),
+    Case(
+        name="journeys",
+        query=_query(ReportType.JOURNEYS, ("orders", "revenue"), group_by=("channel",)),
+        reads={**_SALES, "touches": (Kind.TOUCHES, _LOOKED_BACK)},
         touches="many",
-        rows=rows_and_total,
     ),
 )

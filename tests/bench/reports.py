@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Final, Literal, NamedTuple
 
 from tests.bench.figures import Figure
-from tests.bench.report_cases import CASES, Case
+from tests.bench.report_cases import CASES, Case, rows_and_total
 from tests.bench.report_data import Shop, shop
 from tests.bench.report_store import ShopStore
 from tributary.adapters.duck import Allowance, Engine
@@ -29,7 +29,7 @@ CONTACTS: Final = int(os.environ.get("BENCH_CONTACTS", "1000000"))
 _SMALLER: Final = 10
 """How many times as large the shop is as the one that growth is measured from."""
 _RUNS: Final = 5
-_MEMORY_MB: Final = 2000
+_ALLOWANCE: Final = Allowance(memory_mb=2000, seconds=600)
 _CACHE: Final = Path(tempfile.gettempdir()) / "tributary-bench"
 _OVER_HAND_WRITTEN: Final = "<= 1.3"
 _OVER_SCAN: Final = {"single": "<= 8", "many": "<= 20", "none": None}
@@ -84,8 +84,8 @@ class Asked:
 
     def __init__(self, of: Shop, folder: Path) -> None:
         self.shop = of
-        self.store = ShopStore(of, folder, Allowance(memory_mb=_MEMORY_MB))
-        self._by_hand = Engine(of.root, Allowance(memory_mb=_MEMORY_MB))
+        self.store = ShopStore(of, folder, _ALLOWANCE)
+        self._by_hand = Engine(of.root, _ALLOWANCE)
 
     def figures(self, case: Case) -> list[Figure]:
         self.assert_equal(case)
@@ -116,7 +116,7 @@ class Asked:
 
     def assert_equal(self, case: Case) -> None:
         columns = tuple(name for name, *_ in self.by_hand(case, "DESCRIBE "))
-        sides = {"report": case.rows(self.report(case), columns), "by hand": self.by_hand(case)}
+        sides = {"report": rows_and_total(self.report(case), columns), "by hand": self.by_hand(case)}
         report, by_hand = (sorted(rows, key=lambda row: _inexact(row, 0)) for rows in sides.values())
         if len(report) != len(by_hand) or not all(map(_equal, report, by_hand)):
             raise AssertionError(f"{case.name}: the report and the statement written by hand differ\n{_differing(columns, report, by_hand)}")

@@ -11,10 +11,12 @@ from typing import Any
 import pytest
 
 from tests.kit.fact_store import ALLOWANCE, ROOM, MemoryManifests, PlainFacts, Store, aws_store, contact, memory_store, mentions, node, read
+from tests.kit.moto import dynamodb_table
 from tributary.adapters.duck import Allowance
+from tributary.adapters.fact_manifest import DynamoManifests
 from tributary.adapters.fact_reader import DuckFacts
 from tributary.errors import ReportTooLarge
-from tributary.facts.manifest import IDENTITIES, Manifest, Place
+from tributary.facts.manifest import IDENTITIES, FactFile, Manifest, Place
 from tributary.facts.tables import (
     AdSpendFact,
     Fact,
@@ -335,3 +337,16 @@ def test_copies_that_were_not_asked_for_longest_make_room(tmp_path: Path) -> Non
     for name in ("2026-01", "2026-02", "2026-03", "2026-02", "2026-01"):
         assert len(read(facts, Kind.TOUCHES, {Kind.TOUCHES: Months(name, name)})) == 1
     assert [place.month for place, _ in store.objects.fetched] == ["2026-01", "2026-02", "2026-03", "2026-01"]  # type: ignore[attr-defined]
+
+
+def test_who_was_erased_stays_erased_in_a_later_generation_and_when_the_first_is_dropped() -> None:
+    with dynamodb_table() as client:
+        first, second = (DynamoManifests(lambda: client, "table", generation=number) for number in (1, 2))
+        second.add(IDENTITIES, FactFile("a", 1, 1))
+        first.erase({node(11)})
+        assert (second.read().erased, second.erased_revision(), second.erased()) == (1, 1, {node(11)})
+        first.drop()
+        second.erase({node(12)})
+        assert (second.read().erased, second.erased()) == (2, {node(11), node(12)})
+        second.drop()
+        assert second.read().partitions == {}

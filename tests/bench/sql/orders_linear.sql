@@ -1,37 +1,38 @@
--- Orders of 90 days by campaign, each order's credit in equal parts to the touches of the 30 days before; a rebill's to those before the order its subscription began with.
-WITH sales AS MATERIALIZED (
-    SELECT row_number() OVER () AS n, person, connection, subscription_id, rebill, sold_at, currency, gross, discount, tax, shipping, refunded, charged_back, voided, returned
+-- Orders of 90 days by campaign, in equal parts to the touches of the 30 days before; a rebill's to those before the order its subscription began with.
+WITH sales AS (
+    SELECT key, person, connection, subscription_id, rebill, sold_at, currency, gross, discount, tax, shipping, refunded, charged_back, voided, returned
     FROM read_parquet(getvariable('orders_in_range'))
     WHERE sold_at >= TIMESTAMP '2026-04-02 04:00' AND sold_at < TIMESTAMP '2026-07-01 00:00'
-), begun AS (
-    SELECT sales.n, orders.sold_at
-    FROM sales
-    JOIN read_parquet(getvariable('subscriptions')) AS subscriptions USING (connection, subscription_id)
+), began AS (
+    SELECT subscriptions.connection, subscriptions.subscription_id, orders.sold_at
+    FROM read_parquet(getvariable('subscriptions')) AS subscriptions
     JOIN read_parquet(getvariable('orders')) AS orders ON orders.connection = subscriptions.connection AND orders.order_id = subscriptions.order_id
-    WHERE sales.rebill
+    WHERE (subscriptions.connection, subscriptions.subscription_id) IN (SELECT (connection, subscription_id) FROM sales WHERE rebill)
 ), rates AS (
     SELECT day, rate::DECIMAL(10, 4) AS rate FROM read_parquet(getvariable('rates')) WHERE from_currency = 'EUR' AND to_currency = 'USD'
-), converted AS MATERIALIZED (
-    SELECT n, person, coalesce(begun.sold_at, sales.sold_at) AS ends_at, CASE WHEN currency = 'USD' THEN
-        gross - discount - tax - shipping - refunded - charged_back - voided + returned ELSE
+), conversions AS (
+    SELECT key, sales.person, coalesce(began.sold_at, sales.sold_at) AS ends_at,
+        CASE WHEN currency = 'USD' THEN gross - discount - tax - shipping - refunded - charged_back - voided + returned ELSE
         round_even(gross * rate, 0) - round_even(discount * rate, 0) - round_even(tax * rate, 0) - round_even(shipping * rate, 0)
         - round_even(refunded * rate, 0) - round_even(charged_back * rate, 0) - round_even(voided * rate, 0) + round_even(returned * rate, 0) END::BIGINT AS net,
         CASE WHEN currency = 'USD' THEN refunded ELSE round_even(refunded * rate, 0)::BIGINT END AS refunded
     FROM sales
-    LEFT JOIN begun USING (n)
-    LEFT JOIN rates ON currency = 'EUR' AND day = (sales.sold_at AT TIME ZONE 'UTC' AT TIME ZONE 'America/New_York')::DATE
+    LEFT JOIN began ON rebill AND began.connection = sales.connection AND began.subscription_id = sales.subscription_id
+    LEFT JOIN rates ON currency = 'EUR' AND day = (sales.sold_at - INTERVAL 4 HOUR)::DATE
+), paths AS (
+    SELECT DISTINCT person, ends_at FROM conversions
 ), path AS (
-    SELECT n, campaign,
-        row_number() OVER (PARTITION BY n ORDER BY touches.happened_at, touches.connection, touches.key) AS place,
-        count(*) OVER (PARTITION BY n) AS touches
-    FROM read_parquet(getvariable('touches')) AS touches
-    JOIN converted ON touches.person = converted.person AND touches.happened_at <= ends_at AND touches.happened_at >= ends_at - INTERVAL 720 HOUR
+    SELECT paths.person, ends_at, campaign, row_number() OVER whole AS place, count(*) OVER (PARTITION BY paths.person, ends_at) AS touches
+    FROM paths
+    JOIN read_parquet(getvariable('touches')) AS touches
+      ON touches.person = paths.person AND touches.happened_at <= ends_at AND touches.happened_at >= ends_at - INTERVAL 720 HOUR
     WHERE channel <> 'bot'
+    WINDOW whole AS (PARTITION BY paths.person, ends_at ORDER BY touches.happened_at, touches.connection, touches.key)
 ), lines AS (
     SELECT person, touches IS NOT NULL AS touched, campaign, 1 / coalesce(touches, 1) AS weight,
         coalesce(sign(net) * (abs(net) // touches + (place > touches - abs(net) % touches)::BIGINT), net) AS net,
         coalesce(refunded // touches + (place > touches - refunded % touches)::BIGINT, refunded) AS refunded
-    FROM converted LEFT JOIN path USING (n)
+    FROM conversions LEFT JOIN path USING (person, ends_at)
 )
 SELECT CASE WHEN grouping(touched) = 1 THEN 'total' WHEN touched THEN 'touched' ELSE 'untouched' END AS kind, campaign,
     sum(net)::BIGINT AS net_revenue, sum(weight) AS orders, count(DISTINCT person) AS customers, sum(refunded)::BIGINT AS refunds

@@ -36,7 +36,7 @@ _base: Final = msgspec.json.Decoder(Base)
 
 
 class DynamoManifests:
-    """`Manifests` on DynamoDB."""
+    """`Manifests` on DynamoDB. Who was erased is the same in all generations, and counted where the first one's manifest stands."""
 
     def __init__(self, client: Callable[[], DynamoDBClient], table: str, *, generation: int = FIRST, sleep: Callable[[float], None] = time.sleep) -> None:
         self._client = client
@@ -53,6 +53,9 @@ class DynamoManifests:
                 erased = int(item["v"]["N"])
             elif (partition := _partition(item)) is not None:
                 partitions[partition.place] = partition
+        if self._manifest != MANIFEST:
+            keys = [dynamo.key(MANIFEST, _ERASED)]
+            erased = sum(int(item["v"]["N"]) for item in dynamo.batch_get(self._client(), self._table, keys, store=_STORE, sleep=self._sleep))
         return Manifest(partitions=partitions, erased=erased)
 
     def read_some(self, places: Sequence[Place]) -> list[Partition]:
@@ -119,13 +122,14 @@ class DynamoManifests:
             dynamo.ask(lambda key=key: self._client().delete_item(TableName=self._table, Key=key), _STORE)  # type: ignore[misc]  # mypy cannot infer a default's lambda
 
     def drop(self) -> None:
-        """Forget all of it, of a generation that nobody writes or reads."""
+        """Forget all of it, of a generation that nobody writes or reads; who was erased stays."""
         for partition in (self._manifest, self._replaced):
-            for item in list(dynamo.query(self._client(), self._table, partition, store=_STORE, ProjectionExpression="pk, sk")):
-                dynamo.ask(lambda item=item: self._client().delete_item(TableName=self._table, Key=dynamo.key(item["pk"]["S"], item["sk"]["S"])), _STORE)  # type: ignore[misc]
+            rows = list(dynamo.query(self._client(), self._table, partition, store=_STORE, ConsistentRead=True, ProjectionExpression="pk, sk"))
+            for key in [dynamo.key(item["pk"]["S"], item["sk"]["S"]) for item in rows if item["sk"]["S"] != _ERASED]:
+                dynamo.ask(lambda key=key: self._client().delete_item(TableName=self._table, Key=key), _STORE)  # type: ignore[misc]  # mypy cannot infer a default's lambda
 
     def erased_revision(self) -> int:
-        key = dynamo.key(self._manifest, _ERASED)
+        key = dynamo.key(MANIFEST, _ERASED)
         item = dynamo.ask(lambda: self._client().get_item(TableName=self._table, Key=key, ConsistentRead=True), _STORE).get("Item")
         return int(item["v"]["N"]) if item is not None else 0
 
@@ -139,7 +143,7 @@ class DynamoManifests:
         dynamo.ask(
             lambda: self._client().update_item(
                 TableName=self._table,
-                Key=dynamo.key(self._manifest, _ERASED),
+                Key=dynamo.key(MANIFEST, _ERASED),
                 UpdateExpression="ADD v :one",
                 ExpressionAttributeValues={":one": {"N": "1"}},
             ),

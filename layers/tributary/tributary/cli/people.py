@@ -23,7 +23,7 @@ _OWN_KINDS: Final = (USER, EMAIL, PHONE, ANONYMOUS, SPELLING)
 
 def find(target: Target, text: str) -> dict[str, Any] | None:
     """The contact, described, with their journey from the log; None if nobody is known by this."""
-    store = _store(target)
+    store = contacts_of(target)
     log = DynamoEventLog(lambda: target.dynamodb, target.events_table)
     contact = _contact(target, store, text)
     return None if contact is None else describe(contact, (event for partition in contact.partitions() for event in log.of(partition)))
@@ -31,11 +31,12 @@ def find(target: Target, text: str) -> dict[str, Any] | None:
 
 def contact_id(target: Target, text: str) -> str | None:
     """The id of the contact that somebody is known as by this; None if nobody is."""
-    contact = _contact(target, _store(target), text)
+    contact = _contact(target, contacts_of(target), text)
     return None if contact is None else contact.id
 
 
-def _store(target: Target) -> DynamoContacts:
+def contacts_of(target: Target) -> DynamoContacts:
+    """Those of the generation that is served."""
     generations = DynamoGenerations(lambda: target.dynamodb, target.config_table)
     return DynamoContacts(lambda: target.dynamodb, target.contacts_table, generation=lambda: generations.now().serving)
 

@@ -99,24 +99,24 @@ def desk_of(target: Target) -> Iterator[Desk]:
         from tributary.adapters.fact_reader import DuckFacts  # noqa: PLC0415
     except ImportError as error:
         raise EngineMissing("Reports are worked out with DuckDB, which is not installed here: run `make install`, or `pip install duckdb`.") from error
-    from tributary.adapters.contacts import DynamoContacts  # noqa: PLC0415
     from tributary.adapters.fact_files import S3FactObjects  # noqa: PLC0415
     from tributary.adapters.fact_manifest import DynamoManifests  # noqa: PLC0415
     from tributary.adapters.generations import DynamoGenerations  # noqa: PLC0415
     from tributary.adapters.settings_store import DynamoRows  # noqa: PLC0415
+    from tributary.cli.people import contacts_of  # noqa: PLC0415
 
-    serving = DynamoGenerations(lambda: target.dynamodb, target.config_table).now().serving
+    generation = DynamoGenerations(lambda: target.dynamodb, target.config_table).now().serving
     with tempfile.TemporaryDirectory(prefix="tributary-facts-") as folder:
         facts = DuckFacts(
-            S3FactObjects(lambda: target.s3, target.facts_bucket, generation=serving),
-            DynamoManifests(lambda: target.dynamodb, target.config_table, generation=serving),
+            S3FactObjects(lambda: target.s3, target.facts_bucket, generation=generation),
+            DynamoManifests(lambda: target.dynamodb, target.config_table, generation=generation),
             Path(folder),
             allowance=Allowance(memory_mb=_MEMORY_MB, seconds=_SECONDS),
             room=_ROOM,
             now=_now,
         )
         reports = reports_of(facts=facts, kinds=REPORTS, rows=DynamoRows(lambda: target.dynamodb, target.config_table), now=_now)
-        yield Desk(reports, DynamoContacts(lambda: target.dynamodb, target.contacts_table, generation=lambda: serving))
+        yield Desk(reports, contacts_of(target))
 
 
 def parameters(given: dict[str, Any]) -> Parameters:

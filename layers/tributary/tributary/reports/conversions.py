@@ -336,10 +336,14 @@ _FIRST_SALES: Final[Step] = ("first_sales", "SELECT arg_min(key, row(sold_at, ke
 _BEGAN: Final[tuple[Step, ...]] = (
     ("rebilled", "SELECT DISTINCT connection, subscription_id FROM sales WHERE rebill AND subscription_id IS NOT NULL"),
     (
+        "named_orders",
+        """SELECT w.connection, w.subscription_id, u.order_id
+FROM rebilled w JOIN subscriptions u ON u.connection = w.connection AND u.subscription_id = w.subscription_id WHERE u.order_id IS NOT NULL""",
+    ),
+    (
         "began_named",
         """SELECT w.connection, w.subscription_id, min(o.sold_at) AS path_at
-FROM rebilled w JOIN subscriptions u ON u.connection = w.connection AND u.subscription_id = w.subscription_id
-JOIN orders o ON o.connection = u.connection AND o.order_id = u.order_id
+FROM named_orders w JOIN orders o ON o.connection = w.connection AND o.order_id = w.order_id
 WHERE o.sold_at IS NOT NULL GROUP BY w.connection, w.subscription_id""",
     ),
     ("unnamed", "SELECT w.* FROM rebilled w ANTI JOIN began_named b ON b.connection = w.connection AND b.subscription_id = w.subscription_id"),

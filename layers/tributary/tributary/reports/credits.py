@@ -5,6 +5,7 @@ The steps of a statement, each a relation that the next one reads:
 | step | one line a |
 |---|---|
 | `conversions` | conversion that counts (a leg makes it; one a currency, where money moved in several) |
+| `numbered` | the same, with a number `n` that joins and windows go by: a UUID costs twice as much |
 | `products`, `tagged` | conversion and product, or tag, where rows are told apart by them; money divided over products |
 | `path`, `credits` | touch that gets a credit, with its weight |
 | `lines` | part and credit: what belongs to one row, money divided |
@@ -80,12 +81,13 @@ class _Crediting:
         self.overlapping_model = self.with_touches and query.model in models.OVERLAPPING
         self.fractional = self.with_touches and query.model in models.FRACTIONAL
         self.touch_date = query.date_mode is DateMode.TOUCH_DATE
-        self.part = ["key", *(["currency"] if conversions.by_currency else []), *(["place"] if self.by_product else [])]
+        self.part = ["n", *(["currency"] if conversions.by_currency else []), *(["place"] if self.by_product else [])]
         """What tells apart what is divided among touches."""
 
     def credits(self) -> Credits:
-        steps: list[Step] = []
-        parts = "conversions"
+        number = "c.key" if self.conversions.by_currency else "row_number() OVER ()"
+        steps: list[Step] = [("numbered", f"SELECT c.*, {number} AS n FROM conversions c")]
+        parts = "numbered"
         if self.by_product:
             steps += self._products()
             parts = "products"
@@ -107,7 +109,7 @@ class _Crediting:
         """Each item's share of the money by its amount, or equal ones where nothing has any. The first item of a product counts for it."""
         conversions = self.conversions
         items = f"""SELECT key, place, {dimensions.PRODUCT_OF_ITEM} AS product, item.quantity AS items_sold, greatest(item.amount, 0) AS amount
-FROM (SELECT key, unnest(items) AS item, generate_subscripts(items, 1) AS place FROM conversions{" WHERE counted" if conversions.by_currency else ""})"""
+FROM (SELECT key, unnest(items) AS item, generate_subscripts(items, 1) AS place FROM numbered{" WHERE counted" if conversions.by_currency else ""})"""
         weighed = """SELECT key, place, product, items_sold, row_number() OVER (PARTITION BY key, product ORDER BY place) = 1 AS is_first,
     CASE WHEN sum(amount) OVER w > 0 THEN amount ELSE 1 END AS amount,
     CASE WHEN sum(amount) OVER w > 0 THEN sum(amount) OVER w ELSE count(*) OVER w END AS amounts
@@ -120,7 +122,7 @@ FROM items WINDOW w AS (PARTITION BY key)"""
         sold = ["coalesce(i.items_sold, 0) AS items_sold"] if "items_sold" in conversions.others else []
         replaced = ", ".join(["items", *conversions.money, *(["items_sold"] if sold else [])])
         own = ["coalesce(i.place, 1) AS place", "coalesce(i.is_first, true) AS is_first", "i.product"]
-        products = f"SELECT c.* EXCLUDE ({replaced}), {', '.join([*own, *sold, *split])} FROM conversions c LEFT JOIN weighed_items i ON i.key = c.key"
+        products = f"SELECT c.* EXCLUDE ({replaced}), {', '.join([*own, *sold, *split])} FROM numbered c LEFT JOIN weighed_items i ON i.key = c.key"
         return [("items", items), ("weighed_items", weighed), ("products", products)]
 
     @staticmethod
@@ -142,18 +144,18 @@ FROM items WINDOW w AS (PARTITION BY key)"""
             Model.FULL_IMPACT: f", {models.LEAD_PLACE} AS lead_i",
             Model.TIME_DECAY: f", {models.decayed(self.query.half_life_days)} AS decayed",
         }.get(self.query.model, "")
-        path: Step = ("path", f"SELECT c.key{named}, {models.PLACE} AS i, {models.COUNT} AS n{more} {self._paths()}")
+        path: Step = ("path", f"SELECT c.n{named}, {models.PLACE} AS i, {models.COUNT} AS touches{more} {self._paths()}")
         match self.query.model:
             case Model.ANY_TOUCH:
-                return [("credits", f"SELECT DISTINCT c.key{named} {self._paths()}")]
+                return [("credits", f"SELECT DISTINCT c.n{named} {self._paths()}")]
             case Model.FULL_IMPACT:
-                return [path, ("credits", "SELECT * FROM path WHERE i IN (1, lead_i, n)")]
+                return [path, ("credits", "SELECT * FROM path WHERE i IN (1, lead_i, touches)")]
             case model if model in models.FRACTIONAL:
                 num, den = models.weight(model)
                 return [path, ("weighed", f"SELECT *, {num} AS num, {den} AS den FROM path"), ("credits", "SELECT * FROM weighed WHERE num > 0")]
             case model:
                 struct = ", ".join(f"{name} := {sql}" for name, sql in columns) or "any_touch := true"
-                return [("credits", f"SELECT c.key, {models.pick(model, f'struct_pack({struct})')} AS touch {self._paths()} GROUP BY c.key")]
+                return [("credits", f"SELECT c.n, {models.pick(model, f'struct_pack({struct})')} AS touch {self._paths()} GROUP BY c.n")]
 
     def _touch_columns(self) -> list[tuple[str, str]]:
         """What is read of a touch: name → SQL on `touches t`."""
@@ -165,7 +167,7 @@ FROM items WINDOW w AS (PARTITION BY key)"""
         """FROM: each conversion with the touches of its path."""
         lookback = self.query.lookback_days
         since = "" if lookback is None else f" AND t.happened_at >= c.path_at - to_hours({lookback * 24})"
-        conversions = "(SELECT * FROM conversions WHERE counted)" if self.conversions.by_currency else "conversions"
+        conversions = "(SELECT * FROM numbered WHERE counted)" if self.conversions.by_currency else "numbered"
         return f"FROM {conversions} c JOIN touches t ON t.person = c.person AND t.happened_at <= c.path_at{since} WHERE {models.NO_MACHINE}"
 
     # Lines
@@ -177,31 +179,31 @@ FROM items WINDOW w AS (PARTITION BY key)"""
         if not self.with_touches:
             return "lines", f"SELECT {', '.join([*columns, *whole, '1 AS weight'])} FROM {parts} c"
         of_touch = "s" if self.fractional or self.overlapping_model else "s.touch"
-        columns += ["s.key IS NOT NULL AS touched", *(f"{of_touch}.{name} AS {name}" for name, _ in self._touch_columns())]
+        columns += ["s.n IS NOT NULL AS touched", *(f"{of_touch}.{name} AS {name}" for name, _ in self._touch_columns())]
         if self.fractional:
             columns += [
-                "CASE WHEN s.key IS NULL THEN 1 ELSE s.num / s.den END AS weight",
+                "CASE WHEN s.n IS NULL THEN 1 ELSE s.num / s.den END AS weight",
                 *(f"{self._share(name)} AS {name}" for name in self.conversions.money),
             ]
         else:
             columns += [*whole, "1 AS weight"]
-        return "lines", f"SELECT {', '.join(columns)} FROM {parts} c LEFT JOIN credits s ON s.key = c.key"
+        return "lines", f"SELECT {', '.join(columns)} FROM {parts} c LEFT JOIN credits s ON s.n = c.n"
 
     def _share(self, name: str) -> str:
         value = f"c.{name}"
         if self.query.model is Model.LINEAR:
-            share = equal_shares(value, count="s.n", order="s.i")
+            share = equal_shares(value, count="s.touches", order="s.i")
         else:
             within = ", ".join(f"c.{column}" for column in [*self.part, *(["tag"] if self.by_tag else [])])
             share = shares(value, num="s.num", den="s.den", within=within, order="s.i")
-        return f"CASE WHEN s.key IS NULL THEN {value} ELSE {share} END"
+        return f"CASE WHEN s.n IS NULL THEN {value} ELSE {share} END"
 
     def _kept_columns(self) -> list[str]:
         """Of a conversion, what its lines keep but for the money."""
         query = self.query
         apart = (*dimensions.TOUCH, dimensions.PRODUCT, dimensions.TAG)
         return [
-            *("key", "person", "happened_at", "currency"),
+            *("n", "key", "person", "happened_at", "currency"),
             *self.conversions.others,
             *(f"own_{index}" for index, name in enumerate(query.group_by) if name not in apart),
             *(["counted"] if self.conversions.by_currency else []),

@@ -37,6 +37,7 @@ from tributary.reports.answer import Ledger, LedgerLine, Report, Row, Total, Val
 from tributary.reports.kpis import Kpi, Sums, signed, total_of
 from tributary.reports.periods import Bucket, Periods
 from tributary.reports.query import DateMode, Having, Model, Query, Range, ReportType
+from tributary.reports.ranges import ALL_TIME
 from tributary.reports.statement import Step, Values, statement
 
 MAX_PERIODS_FILLED: Final = 1_000
@@ -314,9 +315,15 @@ class Table:
     def _filled(self, query: Query, rows: dict[RowId, dict[str, int | float]]) -> dict[RowId, dict[str, int | float]]:
         """With a row for each empty period, where nothing else tells rows apart."""
         periods = self._asking_periods(query)
-        if periods is None or query.group_by or len(periods.buckets) > MAX_PERIODS_FILLED:
+        if periods is None or query.group_by:
             return rows
-        return {RowId(query.currency, bucket, True, ()): {} for bucket in periods.buckets} | rows
+        buckets: Sequence[Bucket] = periods.buckets
+        if query.range.words == ALL_TIME:  # which begins long before the shop does
+            met = [bucket for bucket in buckets if any(row_id.period == bucket for row_id in rows)]
+            buckets = buckets[buckets.index(met[0]) : buckets.index(met[-1]) + 1] if met else ()
+        if len(buckets) > MAX_PERIODS_FILLED:
+            return rows
+        return {RowId(query.currency, bucket, True, ()): {} for bucket in buckets} | rows
 
     @staticmethod
     def _asking_periods(query: Query) -> Periods | None:

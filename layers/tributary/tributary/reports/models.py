@@ -65,38 +65,38 @@ def pick(model: Model, touch: str) -> str:
             raise ValueError(f"{model} is not of one touch")
 
 
-PLACE: Final = "row_number() OVER (PARTITION BY c.key ORDER BY t.happened_at, t.connection, t.key)"
-COUNT: Final = "count(*) OVER (PARTITION BY c.key)"
-LEAD_PLACE: Final = "greatest(1, count(*) FILTER (WHERE t.happened_at <= c.lead_at) OVER (PARTITION BY c.key))"
+PLACE: Final = "row_number() OVER (PARTITION BY c.n ORDER BY t.happened_at, t.connection, t.key)"
+COUNT: Final = "count(*) OVER (PARTITION BY c.n)"
+LEAD_PLACE: Final = "greatest(1, count(*) FILTER (WHERE t.happened_at <= c.lead_at) OVER (PARTITION BY c.n))"
 """Where the touch stands that made the lead: the last one until then, else the first."""
 
 
 def decayed(half_life_days: float) -> str:
     """SQL: the weight of `touches t` by its distance from the last one of its path."""
     return (
-        "CAST(round(pow(2.0, -(epoch_us(max(t.happened_at) OVER (PARTITION BY c.key)) - epoch_us(t.happened_at)) "
+        "CAST(round(pow(2.0, -(epoch_us(max(t.happened_at) OVER (PARTITION BY c.n)) - epoch_us(t.happened_at)) "
         f"/ {half_life_days * _DAY_US!r}) * {_WEIGHT_ONE}) AS HUGEINT)"
     )
 
 
 def weight(model: Model) -> tuple[str, str]:
-    """SQL: num and den of a touch at place `i` of `n`; of w_shaped with `lead_i`, of time decay with `decayed`."""
+    """SQL: num and den of a touch at place `i` of `touches`; of w_shaped with `lead_i`, of time decay with `decayed`."""
     match model:
         case Model.LINEAR:
-            return "1", "n"
+            return "1", "touches"
         case Model.POSITION:
             return (
-                "CASE WHEN n <= 2 THEN 1 WHEN i = 1 OR i = n THEN 4 * (n - 2) ELSE 2 END",
-                "CASE WHEN n <= 2 THEN n ELSE 10 * (n - 2) END",
+                "CASE WHEN touches <= 2 THEN 1 WHEN i = 1 OR i = touches THEN 4 * (touches - 2) ELSE 2 END",
+                "CASE WHEN touches <= 2 THEN touches ELSE 10 * (touches - 2) END",
             )
         case Model.W_SHAPED:
-            milestones = "((i = 1)::INTEGER + (i = lead_i)::INTEGER + (i = n)::INTEGER)"
-            rest = "(n - 1 - (lead_i <> 1 AND lead_i <> n)::INTEGER - (n <> 1)::INTEGER)"
+            milestones = "((i = 1)::INTEGER + (i = lead_i)::INTEGER + (i = touches)::INTEGER)"
+            rest = "(touches - 1 - (lead_i <> 1 AND lead_i <> touches)::INTEGER - (touches <> 1)::INTEGER)"
             return (
                 f"CASE WHEN {rest} = 0 THEN {milestones} WHEN {milestones} = 0 THEN 1 ELSE 3 * {rest} * {milestones} END",
                 f"CASE WHEN {rest} = 0 THEN 3 ELSE 10 * {rest} END",
             )
         case Model.TIME_DECAY:
-            return "decayed", "sum(decayed) OVER (PARTITION BY key)"
+            return "decayed", "sum(decayed) OVER (PARTITION BY n)"
         case _:
             raise ValueError(f"{model} has no weights")

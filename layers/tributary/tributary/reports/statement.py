@@ -9,6 +9,9 @@ from typing import Any, Final
 Step = tuple[str, str]
 """A step of a statement (`WITH name AS (sql)`): its name, and a SELECT that may read the steps before it."""
 
+_MATERIALIZED: Final = frozenset({"sales", "named_orders", "unnamed", "numbered"})
+"""Steps that the planner is not to look into: several others read them, or it would put the joins behind them into an order that begins with `connection`, of
+which all rows have the same."""
 _PLACE: Final = re.compile(r"\$(\d+)")
 
 
@@ -34,5 +37,5 @@ class Values:
 
 
 def statement(steps: Iterable[Step], select: str) -> str:
-    named = [f"{name} AS (\n{sql}\n)" for name, sql in steps]
+    named = [f"{name} AS {'MATERIALIZED ' if name in _MATERIALIZED else ''}(\n{sql}\n)" for name, sql in steps]
     return f"WITH {', '.join(named)}\n{select}" if named else select

@@ -1,0 +1,48 @@
+-- Leads of 90 days, and all orders of theirs, each by the campaign of its last touch in the 30 days before; rebills as the order that their subscription began with.
+WITH leads AS (
+    SELECT person, lead_at FROM read_parquet(getvariable('contacts')) WHERE lead_at >= TIMESTAMP '2026-04-02 04:00' AND lead_at < TIMESTAMP '2026-07-01 00:00'
+), sales AS (
+    SELECT key, person, connection, subscription_id, rebill, sold_at, currency, gross, discount, tax, shipping, refunded, charged_back, voided, returned
+    FROM read_parquet(getvariable('orders'))
+    WHERE sold_at < TIMESTAMP '2026-07-01 00:00' AND person IN (SELECT person FROM leads)
+), began AS (
+    SELECT subscriptions.connection, subscriptions.subscription_id, orders.sold_at
+    FROM read_parquet(getvariable('subscriptions')) AS subscriptions
+    JOIN read_parquet(getvariable('orders')) AS orders ON orders.connection = subscriptions.connection AND orders.order_id = subscriptions.order_id
+    WHERE (subscriptions.connection, subscriptions.subscription_id) IN (SELECT (connection, subscription_id) FROM sales WHERE rebill)
+), rates AS (
+    SELECT day, rate::DECIMAL(10, 4) AS rate FROM read_parquet(getvariable('rates')) WHERE from_currency = 'EUR' AND to_currency = 'USD'
+), conversions AS (
+    SELECT key, sales.person, coalesce(began.sold_at, sales.sold_at) AS ends_at,
+        CASE WHEN currency = 'USD' THEN gross - discount - tax - shipping - refunded - charged_back - voided + returned ELSE
+        round_even(gross * rate, 0) - round_even(discount * rate, 0) - round_even(tax * rate, 0) - round_even(shipping * rate, 0)
+        - round_even(refunded * rate, 0) - round_even(charged_back * rate, 0) - round_even(voided * rate, 0) + round_even(returned * rate, 0) END::BIGINT AS net,
+        CASE WHEN currency = 'USD' THEN refunded ELSE round_even(refunded * rate, 0)::BIGINT END AS refunded
+    FROM sales
+    LEFT JOIN began ON rebill AND began.connection = sales.connection AND began.subscription_id = sales.subscription_id
+    LEFT JOIN rates ON currency = 'EUR' AND day = (sales.sold_at - CASE WHEN sales.sold_at < TIMESTAMP '2025-03-09 07:00' OR (sales.sold_at >= TIMESTAMP '2025-11-02 06:00' AND sales.sold_at < TIMESTAMP '2026-03-08 07:00') THEN INTERVAL 5 HOUR ELSE INTERVAL 4 HOUR END)::DATE
+), paths AS (
+    SELECT DISTINCT person, ends_at FROM conversions
+), credited AS (
+    SELECT paths.person, ends_at, arg_max({campaign: campaign}, (touches.happened_at, touches.connection, touches.key)) AS touch
+    FROM paths
+    JOIN read_parquet(getvariable('touches')) AS touches
+      ON touches.person = paths.person AND touches.happened_at <= ends_at AND touches.happened_at >= ends_at - INTERVAL 720 HOUR
+    WHERE channel <> 'bot'
+    GROUP BY paths.person, ends_at
+), led AS (
+    SELECT leads.person, arg_max({campaign: campaign}, (touches.happened_at, touches.connection, touches.key)) AS touch
+    FROM leads
+    JOIN read_parquet(getvariable('touches_of_leads')) AS touches
+      ON touches.person = leads.person AND touches.happened_at <= lead_at AND touches.happened_at >= lead_at - INTERVAL 720 HOUR
+    WHERE channel <> 'bot'
+    GROUP BY leads.person
+), lines AS (
+    SELECT touch IS NOT NULL AS touched, touch.campaign AS campaign, person AS customer, net, 0 AS leads
+    FROM conversions LEFT JOIN credited USING (person, ends_at)
+    UNION ALL SELECT touch IS NOT NULL, touch.campaign, NULL, 0, 1 FROM leads LEFT JOIN led USING (person)
+)
+SELECT CASE WHEN grouping(touched) = 1 THEN 'total' WHEN touched THEN 'touched' ELSE 'untouched' END AS kind, campaign,
+    sum(leads)::BIGINT AS leads, count(DISTINCT customer) AS customers, sum(net)::BIGINT AS net_revenue
+FROM lines
+GROUP BY GROUPING SETS ((touched, campaign), ())

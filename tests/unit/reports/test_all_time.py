@@ -1,0 +1,13 @@
+"""All time begins before any shop did: rows begin where something is known."""
+
+from __future__ import annotations
+
+from tests.kit.reporting import NOW, asked, facts, order
+from tributary.reports import ranges
+from tributary.reports.query import ReportType, Scale
+
+
+def test_months_of_all_time_begin_with_the_first_that_has_anything_and_have_no_gap() -> None:
+    ever = ranges.read_range("all_time", zone="UTC", now=NOW)
+    report = asked(facts(order("ada", "01-05", 1_000), order("bea", "03-20", 500)), type=ReportType.ORDERS, range=ever, scale=Scale.MONTH, kpis=("orders",))
+    assert [(row.dimensions["period"], row.values["orders"]) for row in report.rows] == [("2026-01-01", 1), ("2026-02-01", 0), ("2026-03-01", 1)]
