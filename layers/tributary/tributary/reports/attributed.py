@@ -39,7 +39,9 @@ class Orders:
         )
         others = [name for name in ("is_new", "is_refunded", "items_sold") if getattr(asked, name)]
         sales = conversions.sales(asking, asked)
-        credits = credited(asking, Conversions(kind="order", money=money, others=others, has_items=True, by_currency=sales.by_currency))
+        credits = credited(
+            asking, Conversions(kind="order", money=money, others=others, has_items=True, any_time=sales.any_time, by_currency=sales.by_currency)
+        )
         steps = [*sales.steps, *credits.steps]
         if "repeat_customers" in measures:
             steps.append(_repeated(asking))
@@ -86,7 +88,7 @@ class Leads:
         return {Kind.CONTACTS: Months(), **conversions.needs_of_credits(query, any_time=False)}
 
     def detail(self, asking: Asking, measures: Set[str]) -> Detail:
-        credits = credited(asking, Conversions(kind="lead"))
+        credits = credited(asking, Conversions(kind="lead", any_time=False))
         once = "count_once" if credits.once else None
         of_touched = "CASE WHEN touched THEN weight ELSE 0 END" if asking.attributed else "weight"
         counted = {"leads": _adding("weight", once), "attributed_leads": _adding(of_touched, once)}

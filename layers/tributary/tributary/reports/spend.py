@@ -151,7 +151,8 @@ def _fixed(cost: FixedCost, query: Query, last: date, values: Values) -> str:
     names = ", ".join(f"CAST({values.add(said[name])} AS VARCHAR)" if said.get(name) is not None else "NULL" for name in _OF_SPEND)
     return (
         f"SELECT false, CAST(unnest(generate_series(CAST({values.add(days[0])} AS DATE), CAST({values.add(days[1])} AS DATE), to_days(1))) AS DATE),\n"
-        f"CAST({values.add(cost.currency)} AS VARCHAR), CAST({values.add(cost.amount)} AS BIGINT), {names}, NULL, NULL, NULL, CAST({values.add(cost.id)} AS VARCHAR)"
+        f"CAST({values.add(cost.currency)} AS VARCHAR), CAST({values.add(cost.amount)} AS BIGINT), {names}, NULL, NULL, NULL, "
+        f"CAST({values.add(cost.id)} AS VARCHAR)"
     )
 
 
