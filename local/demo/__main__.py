@@ -14,7 +14,7 @@ from typing import Final
 from rich.console import Console
 
 from local import sam
-from local.demo import crm, report
+from local.demo import crm, report, reports
 from local.demo.checks import GOOD, REQUESTS, Arrived, Step, check
 from local.demo.looking import Looking, NotInTime, until
 from local.demo.session import AFTER_SENDING_AGAIN, BAD_BATCH, MOMENTS, SENT_AGAIN
@@ -45,7 +45,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             started = time.monotonic()
             steps = _afternoon(console, stack)
             crm_began = time.monotonic()
-            steps += crm.chapter(console, stack)
+            account, crm_steps = crm.chapter(console, stack)
+            steps += crm_steps
+            reports_began = time.monotonic()
+            steps += reports.chapter(console, stack, account)
             ok = _judged(console, stack, steps, file)
             ended = time.monotonic()
     except StartFailed as failure:
@@ -54,7 +57,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         console.print("stopped")
         return 130
-    spent = {"stack": started - began, "afternoon": crm_began - started, "CRM": ended - crm_began, "stopping": time.monotonic() - ended}
+    spent = {
+        "stack": started - began,
+        "afternoon": crm_began - started,
+        "CRM": reports_began - crm_began,
+        "reports": ended - reports_began,
+        "stopping": time.monotonic() - ended,
+    }
     console.print(f"{', '.join(f'{what} {seconds:.0f} s' for what, seconds in spent.items())}; all steps are in {file}")
     return 0 if ok else 1
 

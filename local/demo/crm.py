@@ -165,8 +165,8 @@ class Account:
         return httpx.request(method, f"{self._stack.api_url}{path}", json=body, params=params, headers=headers, timeout=_TIMEOUT, trust_env=False)
 
 
-def chapter(console: Console, stack: Stack) -> list[Step]:
-    """Play it; what must hold, step by step."""
+def chapter(console: Console, stack: Stack) -> tuple[Account, list[Step]]:
+    """Play it; the account, and what must hold, step by step."""
     customers = int(os.environ.get("DEMO_CUSTOMERS", CUSTOMERS))
     account = Account(stack)
     grown = account.grow(customers)["grow"]
@@ -183,7 +183,7 @@ def chapter(console: Console, stack: Stack) -> list[Step]:
     except NotInTime:
         console.print(f"[red]Not everything has come within {PATIENCE_SECONDS:.0f} s.[/]")
         steps.append(Step("All comes in time", expected=True, got=False))
-    return steps
+    return account, steps
 
 
 # ---------------------------------------------------------------- its past

@@ -132,6 +132,13 @@ def test_people_who_merged_are_one_whatever_their_pointers_say(store: Store) -> 
     assert people(store) == [node(103)] * 5
 
 
+def test_a_contact_that_is_its_own_first_identifier_is_itself_until_it_is_merged(store: Store) -> None:
+    store.sink.append({Kind.TOUCHES: [touch(1, 101)], Kind.IDENTITIES: [pointer(101, 101, 2)]})
+    assert people(store) == [node(101)]
+    store.sink.append({Kind.IDENTITIES: [pointer(101, 102, 5), pointer(101, 101, 4)]})
+    assert people(store) == [node(102)]
+
+
 def test_who_opened_a_customers_link_is_the_first_of_those_that_are_known(store: Store) -> None:
     store.sink.append({Kind.TOUCHES: [touch(1, 11)], Kind.WEAK_LINKS: [WeakLinkFact(key=node(11), version=1, customers=(node(21), node(22), node(23)))]})
     assert people(store) == [node(11)]

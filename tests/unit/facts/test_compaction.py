@@ -45,8 +45,15 @@ touches = st.builds(lambda number: touch(number, [*NODES, *CONTACTS][number % 12
 orders = st.builds(
     lambda number, version, at, gone: order(number, CONTACTS[number % 6], version, at, gone=gone), st.integers(1, 6), st.integers(1, 3), moments, st.booleans()
 )
-# Who belongs where never changes: a node has its contact, a contact that is merged goes into a later one. What comes when, and how often, is open.
-pointers = st.sampled_from([*(pointer(*one) for one in ((1, 101), (2, 102), (3, 104), (5, 105), (6, 106), (101, 103), (102, 103), (103, 104)))])
+# Who belongs where never changes: a node has its contact; a contact is the node that made it, and once merged it is of a later one. What comes when is open.
+pointers = st.sampled_from(
+    [
+        *(pointer(*one) for one in ((1, 101), (2, 102), (3, 104), (5, 105), (6, 106), (101, 103), (102, 103), (103, 104))),
+        pointer(105, 105),
+        pointer(101, 101, 0),
+        pointer(104, 104),
+    ]
+)
 PEOPLE = ([1, 2, 3, 101, 102, 103, 104], [5, 105], [4])
 """All nodes of one person, each."""
 links = st.builds(

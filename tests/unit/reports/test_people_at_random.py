@@ -40,7 +40,7 @@ class Shop:
 
     def moment(self) -> str:
         start = at("2026-02-20")
-        return (start + timedelta(hours=6 * self.rng.randrange(4 * 60), minutes=self.rng.choice([0, 0, 0, 29, 30]))).replace(tzinfo=None).isoformat()
+        return (start + timedelta(hours=12 * self.rng.randrange(100), minutes=self.rng.choice([0, 0, 0, 29, 30]))).replace(tzinfo=None).isoformat()
 
     def orders_of(self, person: str, since: datetime, until: datetime = NOW) -> list[OrderFact]:
         return [one for one in self.orders if one.person == person and since <= one.happened_at <= until]

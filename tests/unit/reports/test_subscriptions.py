@@ -169,6 +169,18 @@ def test_a_declined_rebill_is_recovered_if_the_subscription_is_active_next() -> 
     assert found == {"declined_rebills": 4, "recovered_rebills": 2, "recovery_rate": 50.0, "recovered_mrr": 9000, "failures": 1, "active": 4}
 
 
+def test_a_change_of_price_does_not_end_the_trying_again() -> None:
+    terms = (RateMark(happened_at=at("2026-01-01"), price=4500), RateMark(happened_at=at("2026-03-03"), price=3000))
+    row = subscription(1, ("2026-01-01", "active"), ("2026-03-02", "recycling"), ("2026-03-05", "active"), rates=terms)
+    assert total(asked(row, kpis=("declined_rebills", "recovered_rebills"))) == {"declined_rebills": 1, "recovered_rebills": 1}
+
+
+def test_what_is_recovered_after_the_question_was_asked_is_not_known() -> None:
+    row = subscription(1, ("2026-01-01", "active"), ("2026-03-02", "recycling"), ("2026-03-05", "active"))
+    found = total(asked(row, kpis=("declined_rebills", "recovered_rebills"), now=at("2026-03-04")))
+    assert found == {"declined_rebills": 1, "recovered_rebills": 0}
+
+
 def test_a_customer_is_lost_with_the_last_subscription_that_runs() -> None:
     rows = (
         subscription(1, ("2026-01-01", "active"), ("2026-03-02", "cancelled"), person=1),

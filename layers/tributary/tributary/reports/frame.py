@@ -228,7 +228,7 @@ class Table:
                 for currency, sums in sorted(now.totals.items(), key=lambda total: (total[0] != query.currency, total[0]))
             ),
             overlapping=now.overlapping,
-            coverage_pct=self._coverage(query, now),
+            coverage_pct=self._coverage(query, kpis, now),
             notes=now.notes,
             rates_source=now.rates_source,
         )
@@ -365,15 +365,14 @@ class Table:
         assert before is not None
         return dict(zip(now.buckets, before.buckets, strict=False))
 
-    def _coverage(self, query: Query, cells: Cells) -> float | None:
+    def _coverage(self, query: Query, kpis: Sequence[Kpi], cells: Cells) -> float | None:
         if not self._is_attributed(query):
             return None
-        sums = cells.totals[query.currency]
-        for leg in self.legs:
-            if leg.coverage is not None and leg.coverage[1] in sums:
-                covered, all_of_it = (sums[name] for name in leg.coverage)
-                return round(100 * covered / all_of_it, 4) if all_of_it else None
-        return None
+        found = next((leg.coverage for leg, _ in self._asked(query, kpis) if leg.coverage is not None), None)
+        if found is None:
+            return None
+        covered, all_of_it = (cells.totals[query.currency].get(name, 0) for name in found)
+        return round(100 * covered / all_of_it, 4) if all_of_it else None
 
     # What is behind it
 
