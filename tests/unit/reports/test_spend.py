@@ -126,6 +126,26 @@ def test_the_kpis_of_advertising() -> None:
     assert {kpi: total(report, kpi) for kpi in expected} == expected
 
 
+def test_payback_is_the_first_day_by_whose_end_the_leads_of_the_range_brought_in_what_was_spent() -> None:
+    rows = facts(
+        touch("ann", "03-01", "email", campaign="a"),
+        touch("bob", "03-01", "email", campaign="b"),
+        lead("ann", "03-02"),
+        lead("bob", "03-02"),
+        order("ann", "03-02", 100),
+        order("ann", "05-01 12:00", 300),
+        order("bob", "03-04", 10),
+        order("eve", "03-04", 1_000),
+        spent("03-05", "google", 400, campaign="a"),
+        spent("03-05", "google", 50, campaign="b"),
+    )
+    report = asked(rows, type=ADS, group_by=("campaign",), kpis=("payback_days",), lookback_days=None)
+    assert values(report, "payback_days") == {"a": 61, "b": None}
+    assert total(report, "payback_days") is None
+    of_a = (Filter(dimension="campaign", op="is", values=("a",)),)
+    assert total(asked(rows, type=ADS, kpis=("payback_days",), filters=of_a, lookback_days=None), "payback_days") == 61
+
+
 def test_the_ledger_of_profit_lists_orders_and_spend() -> None:
     rows = _with(spent("03-05", "google", 400, ad_id="a1"))
     report = asked(rows, type=ADS, group_by=("campaign",), kpis=("profit",))

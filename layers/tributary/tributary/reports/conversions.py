@@ -35,6 +35,7 @@ MONEY: Final[Mapping[str, str]] = {
 _KEPT_TAX: Final = " + {tax} - greatest({returned} - {shipping}, 0)"
 _KEPT_SHIPPING: Final = " + {shipping} - least({returned}, {shipping})"
 """What is given back of tax and shipping is shipping first."""
+_AGE: Final = "greatest(0, CAST(ceil((epoch_us(o.sold_at) - epoch_us(p.lead_at)) / 86400000000) AS BIGINT))"
 _COLUMNS: Final = ("gross", "discount", "tax", "shipping", "received", "voided", "refunded", "charged_back", "returned")
 _OF_OTHERS: Final = ("received", "voided", "refunded", "charged_back")
 """What may move in a currency that is not the order's."""
@@ -104,6 +105,8 @@ class OrdersAsked:
     """Whether it is asked whose first order ever one is."""
     is_refunded: bool = False
     items_sold: bool = False
+    age_days: bool = False
+    """After how many days (begun ones count) of being a lead; only by the date of becoming one."""
 
 
 @dataclass(frozen=True)
@@ -126,6 +129,7 @@ def sales(asking: Asking, asked: OrdersAsked) -> Sales:
     columns += ["f.key IS NOT NULL AS is_new"] if asked.is_new else []
     columns += ["o.refunded > 0 AS is_refunded"] if asked.is_refunded else []
     columns += ["coalesce(list_sum([one.quantity FOR one IN o.items]), 0) AS items_sold"] if asked.items_sold else []
+    columns += [f"{_AGE} AS age_days"] if asked.age_days else []
     columns += ["o.items"] if dimensions.PRODUCT in query.group_by else []
     columns += ["o.order_id AS id"] if asking.lines else []
     columns += ["o.connection"] if asking.lines or inherits else []

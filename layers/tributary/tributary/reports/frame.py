@@ -270,9 +270,13 @@ class Table:
 
     def _asked(self, query: Query, kpis: Sequence[Kpi]) -> list[tuple[Leg, Set[str]]]:
         """The legs that the KPIs are made of, each with what is asked of it, its coverage included."""
-        wanted = {name for kpi in kpis for name in kpi.measures}
+        wanted = self._asked_measures(kpis)
         more = self._is_attributed(query)
         return [(leg, measures | set(leg.coverage or ()) if more else measures) for leg in self.legs if (measures := leg.measures & wanted)]
+
+    def _asked_measures(self, kpis: Sequence[Kpi]) -> set[str]:
+        """What legs have to count for the KPIs."""
+        return {name for kpi in kpis for name in kpi.measures}
 
     def _is_attributed(self, query: Query) -> bool:
         return any(name in self.touch_dimensions for name in query.group_by)
@@ -311,7 +315,12 @@ class Table:
         for currency in totals.keys() - {query.currency}:
             notes.append(f"No rate is known for amounts in {currency}, at least not for all days: these stand apart, in no other total.")
         source = _rates_source(query, relations) if converts else None
-        return Cells(self._filled(query, rows), totals, overlapping, tuple(dict.fromkeys(notes)), source)
+        cells = Cells(self._filled(query, rows), totals, overlapping, tuple(dict.fromkeys(notes)), source)
+        self._worked_out(query, relations, kpis, cells)
+        return cells
+
+    def _worked_out(self, query: Query, relations: Relations, kpis: Sequence[Kpi], cells: Cells) -> None:
+        """For reports with measures that follow from others, and not from lines: they are put into the cells here."""
 
     def _row_id(self, query: Query, currency: str, told: Sequence[Any]) -> RowId:
         rest = list(told)
