@@ -61,6 +61,9 @@ DAYS: Final = [
 """Ends of months; days on which New York, Berlin and Lord Howe change their clocks, and those beside them."""
 MINUTES: Final = [0, 30, 270, 300, 330, 360, 390, 420, 840, 930, 990, 1410]
 """Of the day in UTC: near the local midnights and the hours that are left out or come twice."""
+RATE_DAYS: Final = [date(2026, 1, 28), date(2026, 2, 22), date(2026, 3, 2), date(2026, 3, 8), date(2026, 3, 22), date(2026, 4, 1)]
+PAIRS: Final = [("EUR", "USD"), ("JPY", "USD"), ("KWD", "USD"), ("USD", "EUR"), ("USD", "JPY")]
+RATES: Final = len(RATE_DAYS) * len(PAIRS)
 AMOUNTS: Final = [0, 1, 99, 100, 999, 1000, 3333, 10_000]
 
 
@@ -102,7 +105,7 @@ def worlds(draw: st.DrawFn) -> World:
         Kind.SUBSCRIPTIONS: [a_subscription(number, chance, sold) for number, chance in some("subscription", 8) if number < 2 * len(CONTACTS)],
         Kind.ACTIVITIES: [an_activity(number, chance) for number, chance in some("activity", 24)],
         Kind.AD_SPEND: [advertising(number, chance) for number, chance in some("spend", 16)],
-        Kind.RATES: [a_rate(number, chance) for number, chance in some("rate", 32)],
+        Kind.RATES: [a_rate(number, chance) for number, chance in some("rate", 32) if number < RATES],
     }
     return World(rows)
 
@@ -191,7 +194,7 @@ def an_order(number: int, chance: Chance) -> OrderFact:
         returned=max(tax + shipping - max(total - refunded - charged_back - voided, 0), 0),
         items=tuple(items),
         movements=tuple(Movement(kind=kind, happened_at=max(moment, chance.moment()), currency=currency, amount=amount) for kind, amount in moves if amount),
-        others=(OtherMoney(currency="EUR", refunded=chance.one(1, 250)),) if currency != "EUR" and chance.once_in(OTHERS) else (),
+        others=(OtherMoney(currency="EUR", refunded=chance.one(1, 250)),) if currency != "EUR" and chance.once_in(10) else (),
     )
 
 
@@ -263,14 +266,10 @@ def advertising(number: int, chance: Chance) -> AdSpendFact:
 
 def a_rate(number: int, chance: Chance) -> RateFact:
     """Of some currencies on some days, each at most once."""
-    days = [date(2026, 1, 28), date(2026, 2, 22), date(2026, 3, 2), date(2026, 3, 8), date(2026, 3, 22), date(2026, 4, 1)]
-    pairs = [("EUR", "USD"), ("JPY", "USD"), ("KWD", "USD"), ("USD", "EUR"), ("USD", "JPY")]
-    (source, target), day = pairs[number % len(pairs)], days[number // len(pairs) % len(days)]
+    (source, target), day = PAIRS[number % len(PAIRS)], RATE_DAYS[number // len(PAIRS)]
     rate = chance.one("1.1", "0.0066", "3.25", "1.005", "0.5")
     return RateFact(key=f"8{number:031x}", batch="one", day=day, from_currency=source, to_currency=target, rate=Decimal(rate), source="a bank")
 
-
-OTHERS: Final = 10
 
 OF_ORDERS: Final = ["product", "konnektive_campaign", "order_type", "coupon", "customer_type", "connection"]
 OF_CONTACTS: Final = ["tag", "country", "field:plan"]
