@@ -10,13 +10,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.oracle import reports, subscriptions, value_over_time
+from tests.oracle import funnel, reports, subscriptions, value_over_time
 from tests.oracle.comparing import Shop, differences
 from tests.oracle.credits import World
-from tests.oracle.histories import OF_CONTACTS, OF_TOUCHES, queries, worlds
+from tests.oracle.histories import OF_CONTACTS, OF_TOUCHES, funnels, queries, worlds
 from tests.oracle.reports import Answer
 from tributary.reports import engine
 from tributary.reports.definitions import ORDER_KPIS
+from tributary.reports.funnel import KPIS
 from tributary.reports.query import Query, ReportType
 from tributary.reports.value_over_time import cohort_kpis
 
@@ -53,6 +54,7 @@ CASES = {
         tuple(cohort_kpis(INTERVALS)),
         shops=6,
     ),
+    "funnel": Case(funnels(), funnel.funnel, tuple(KPIS), shops=6),
 }
 
 
