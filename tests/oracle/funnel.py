@@ -1,4 +1,7 @@
-"""Funnels, walked by one person after another: the first time in the range that they take the first step, then the first time after it that they take the next."""
+"""Funnels, walked by one person after another.
+
+They enter by the first time in the range that they take the first step, and go on by the first time after it that they take the next.
+"""
 
 from __future__ import annotations
 
@@ -114,18 +117,26 @@ def _of_step(walks: Sequence[Walk], number: int, currency: str, *, counted: bool
     reached = [walk for walk in walks if len(walk.times) >= number]
     came = [walk for walk in walks if len(walk.times) >= number - 1]
     waited = [walk.times[number - 1] - walk.times[max(number - 2, 0)] for walk in reached]
-    return _figures(len(reached), len(came), len(walks), [wait.total_seconds() for wait in waited], reached, currency, counted=counted)
+    return _figures(
+        reached=len(reached),
+        came=len(came),
+        entered=len(walks),
+        waited=[wait.total_seconds() for wait in waited],
+        of_whom=reached,
+        currency=currency,
+        counted=counted,
+    )
 
 
 def _in_all(walks: Sequence[Walk], steps: int, currency: str, *, counted: bool) -> Figures:
     """Who entered, and how many of them took the last step."""
     through = [walk for walk in walks if len(walk.times) == steps]
     waited = [(walk.times[-1] - walk.times[0]).total_seconds() for walk in through]
-    figures = _figures(len(through), len(walks), len(walks), waited, walks, currency, counted=counted)
+    figures = _figures(reached=len(through), came=len(walks), entered=len(walks), waited=waited, of_whom=walks, currency=currency, counted=counted)
     return {**figures, "entrants": Fraction(len(walks) if counted else 0), "lead_value": ratio(figures["revenue"] or 0, len(walks) if counted else 0)}
 
 
-def _figures(reached: int, came: int, entered: int, waited: Sequence[float], of_whom: Sequence[Walk], currency: str, *, counted: bool) -> Figures:
+def _figures(*, reached: int, came: int, entered: int, waited: Sequence[float], of_whom: Sequence[Walk], currency: str, counted: bool) -> Figures:
     if not counted:
         reached = came = entered = 0
     revenue = Fraction(sum(walk.brought.get(currency, (0, 0))[0] for walk in of_whom))
