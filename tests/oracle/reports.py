@@ -67,7 +67,7 @@ def attributed(world: World, query: Query) -> Answer:
             *costs(world, query, grouped=grouped),
         ]
 
-    return _answer(query, credits, lambda found: figures(world, found))
+    return answer_of(query, credits, lambda found: figures(world, found))
 
 
 def figures(world: World, found: Sequence[Credit]) -> Figures:
@@ -76,12 +76,12 @@ def figures(world: World, found: Sequence[Credit]) -> Figures:
     money = {name: _sum(of_orders, name) for name in MONEY}
     revenue = money["net_revenue"]
     paid = [credit for credit in of_orders if credit.share]
-    count, became = _count(paid), _count(credit for credit in found if credit.kind == "lead")
+    count, became = count_of(paid), count_of(credit for credit in found if credit.kind == "lead")
     items = sum((credit.share * credit.items for credit in paid), Fraction())
     buyers = {credit.person for credit in paid}
     bought = {person: {credit.of for credit in paid if credit.person == person} for person in buyers}
     new = {person for person in buyers if world.first_sales[person] in bought[person]}
-    refunded = _count(credit for credit in paid if credit.order is not None and credit.order.refunded)
+    refunded = count_of(credit for credit in paid if credit.order is not None and credit.order.refunded)
     spent = [credit for credit in found if credit.kind == "spend"]
     cost = {name: _sum(spent, name) for name in COSTS}
     ad_spend = cost["ad_spend"] + cost["fixed_costs"]
@@ -131,16 +131,12 @@ def percent(over: Fraction | int, under: Fraction | int) -> Figure:
     return ratio(100 * Fraction(over), under)
 
 
-def _sum(found: Iterable[Credit], name: str) -> Fraction:
-    return Fraction(sum(credit.money[name] for credit in found))
-
-
-def _count(found: Iterable[Credit]) -> Fraction:
+def count_of(found: Iterable[Credit]) -> Fraction:
     """How many orders or leads: each touch's part of one once, however many of its products are here."""
     return sum({(credit.of, credit.touch): credit.share for credit in found}.values(), Fraction())
 
 
-def _answer(query: Query, credits: Callable[[bool], list[Credit]], figures: Callable[[Sequence[Credit]], Figures]) -> Answer:
+def answer_of(query: Query, credits: Callable[[bool], list[Credit]], figures: Callable[[Sequence[Credit]], Figures]) -> Answer:
     rows: dict[RowName, list[Credit]] = {}
     for credit in credits(True):
         period = {"period": calendar.period(credit.at, query.scale, query.time_zone)} if query.scale is not None else {}
@@ -154,6 +150,10 @@ def _answer(query: Query, credits: Callable[[bool], list[Credit]], figures: Call
     sold = [credit for credit in totals[query.currency] if credit.kind == "order"] if tells_touches(query) else []
     known = [credit for credit in sold if credit.touched]
     return Answer(rows=_each(rows, figures), totals=_each(totals, figures), coverage=percent(_sum(known, "net_revenue"), _sum(sold, "net_revenue")))
+
+
+def _sum(found: Iterable[Credit], name: str) -> Fraction:
+    return Fraction(sum(credit.money[name] for credit in found))
 
 
 def _each(found: Mapping[RowName, list[Credit]] | Mapping[str, list[Credit]], figures: Callable[[Sequence[Credit]], Figures]) -> dict:  # type: ignore[type-arg]
