@@ -14,6 +14,7 @@ from tests.kit.fact_store import ALLOWANCE, ROOM, MemoryManifests, PlainFacts, S
 from tests.kit.moto import dynamodb_table
 from tributary.adapters.duck import Allowance
 from tributary.adapters.fact_manifest import DynamoManifests
+from tributary.adapters.fact_proof import rows_left
 from tributary.adapters.fact_reader import DuckFacts
 from tributary.errors import ReportTooLarge
 from tributary.facts.manifest import IDENTITIES, FactFile, Manifest, Place
@@ -285,9 +286,15 @@ def test_erasure_leaves_no_row_in_any_file(store: Store) -> None:
     store.compaction().run(LONG)
     store.sink.append({Kind.ORDERS: [order(3, 101)]})
     store.manifests.erase(gone)
+    left = {
+        Kind.ORDERS: 1,
+        **dict.fromkeys((Kind.TOUCHES, Kind.CONTACTS, Kind.IDENTITIES, Kind.WEAK_LINKS), 2),
+    }  # in the base, and in the file that it replaced
+    assert rows_left(store.objects, gone, store.engine, store.folder / "write") == left
     for _ in range(3):
         store.compaction().run(LONG)
         store.clock.move(3_700)
+    assert rows_left(store.objects, gone, store.engine, store.folder / "write") == {}
     assert mentions(store, gone) == {}
     assert sum(mentions(store, {node(12), node(102)}).values()) == 6
 
