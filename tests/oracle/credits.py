@@ -146,7 +146,7 @@ def sales(world: World, query: Query, *, grouped: bool = True) -> list[Credit]:
         credit
         for order in world.orders
         if order.sold_at is not None and order.sold_at <= query.now
-        for credit in _of_conversion(world, query, Conversion.of_order(world, query, order), grouped=grouped)
+        for credit in credits_of(world, query, Conversion.of_order(world, query, order), grouped=grouped)
     ]
 
 
@@ -156,7 +156,7 @@ def leads(world: World, query: Query, *, grouped: bool = True) -> list[Credit]:
         credit
         for contact in world.contacts.values()
         if contact.lead_at <= query.now
-        for credit in _of_conversion(world, query, Conversion.of_lead(world, query, contact), grouped=grouped)
+        for credit in credits_of(world, query, Conversion.of_lead(world, query, contact), grouped=grouped)
     ]
 
 
@@ -167,7 +167,7 @@ def refunds(world: World, query: Query, *, grouped: bool = True) -> list[Credit]
         for order in world.orders
         for number, movement in enumerate(order.movements)
         if movement.kind == "refund" and movement.happened_at <= query.now
-        for credit in _of_conversion(world, query, Conversion.of_refund(world, query, order, movement, number), grouped=grouped)
+        for credit in credits_of(world, query, Conversion.of_refund(world, query, order, movement, number), grouped=grouped)
     ]
 
 
@@ -194,7 +194,7 @@ class Conversion:
             key=order.key,
             person=order.person,
             at=order.sold_at,
-            path=_path(world, query, order.person, _origin(world, query, order)),
+            path=path_to(world, query, order.person, _origin(world, query, order)),
             lead_at=world.lead_at(order.person),
             money=[(currency, money_figures(amounts, query)) for currency, amounts in money],
             order=order,
@@ -212,7 +212,7 @@ class Conversion:
             key=f"{order.key}/{number}",
             person=order.person,
             at=refund.happened_at,
-            path=_path(world, query, order.person, _origin(world, query, order)),
+            path=path_to(world, query, order.person, _origin(world, query, order)),
             lead_at=world.lead_at(order.person),
             money=[(told[0], {"refunds_by_date": told[1]})],
             order=order,
@@ -225,7 +225,7 @@ class Conversion:
             key=contact.person,
             person=contact.person,
             at=contact.lead_at,
-            path=_path(world, query, contact.person, contact.lead_at),
+            path=path_to(world, query, contact.person, contact.lead_at),
             lead_at=contact.lead_at,
             money=[(query.currency, {})],
         )
@@ -275,26 +275,13 @@ def tags_at(world: World, person: str, moment: datetime) -> list[str]:
     return sorted({row.tag for row in rows if row.applied_at <= moment and (row.removed_at is None or moment < row.removed_at)})
 
 
-def _origin(world: World, query: Query, order: OrderFact) -> datetime:
-    """The moment whose touches an order is due to: its own, or that of the order that its subscription began with."""
-    own = order.sold_at if order.sold_at is not None else order.happened_at
-    if not order.rebill or order.subscription_id is None or query.rebill_credit == "own":
-        return own
-    named = [
-        subscription.order_id
-        for subscription in world.subscriptions
-        if (subscription.connection, subscription.subscription_id) == (order.connection, order.subscription_id)
-    ]
-    here = [one for one in world.orders if one.connection == order.connection and one.sold_at is not None]
-    began = [one for one in here if one.order_id in named] or [one for one in here if one.subscription_id == order.subscription_id]
-    return min((one.sold_at for one in began if one.sold_at is not None), default=own)
-
-
-def _path(world: World, query: Query, person: str, until: datetime) -> list[TouchFact]:
+def path_to(world: World, query: Query, person: str, until: datetime) -> list[TouchFact]:
+    """The touches that led somebody to a moment, as far as the query looks back."""
     return models.path_of(world.touches_until(query.now, person), until, query.lookback_days)
 
 
-def _of_conversion(world: World, query: Query, conversion: Conversion, *, grouped: bool) -> Iterator[Credit]:
+def credits_of(world: World, query: Query, conversion: Conversion, *, grouped: bool) -> Iterator[Credit]:
+    """What of a conversion belongs to which row, if it is asked for at all."""
     if query.date_mode is DateMode.CONVERSION_DATE and not _in_range(conversion.at, query):
         return
     if query.date_mode is DateMode.LEAD_DATE and (conversion.lead_at is None or not _in_range(conversion.lead_at, query)):
@@ -310,6 +297,21 @@ def _of_conversion(world: World, query: Query, conversion: Conversion, *, groupe
     for tag in tags or [None]:
         for credit in _by_product(world, query, conversion, grouped=True):
             yield replace(credit, dimensions={**credit.dimensions, "tag": tag})
+
+
+def _origin(world: World, query: Query, order: OrderFact) -> datetime:
+    """The moment whose touches an order is due to: its own, or that of the order that its subscription began with."""
+    own = order.sold_at if order.sold_at is not None else order.happened_at
+    if not order.rebill or order.subscription_id is None or query.rebill_credit == "own":
+        return own
+    named = [
+        subscription.order_id
+        for subscription in world.subscriptions
+        if (subscription.connection, subscription.subscription_id) == (order.connection, order.subscription_id)
+    ]
+    here = [one for one in world.orders if one.connection == order.connection and one.sold_at is not None]
+    began = [one for one in here if one.order_id in named] or [one for one in here if one.subscription_id == order.subscription_id]
+    return min((one.sold_at for one in began if one.sold_at is not None), default=own)
 
 
 def _by_product(world: World, query: Query, conversion: Conversion, *, grouped: bool) -> Iterator[Credit]:

@@ -13,6 +13,7 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Final, TypeVar
 
+import msgspec
 from hypothesis import strategies as st
 
 from tests.oracle import calendar
@@ -37,7 +38,7 @@ from tributary.facts.tables import (
     TouchFact,
     WeakLinkFact,
 )
-from tributary.reports.query import DateMode, Filter, FilterOp, Model, Query, ReportType, Scale
+from tributary.reports.query import DateMode, Filter, FilterOp, Model, Query, ReportType, Scale, Step, StepKind
 
 T = TypeVar("T")
 
@@ -275,6 +276,17 @@ OF_ORDERS: Final = ["product", "konnektive_campaign", "order_type", "coupon", "c
 OF_CONTACTS: Final = ["tag", "country", "field:plan"]
 OF_TOUCHES: Final = ["channel", "source", "campaign", "campaign_id", "ad", "landing_page", "email_campaign", "message", "affiliate"]
 DIMENSIONS: Final = [*OF_TOUCHES, *OF_ORDERS, *OF_CONTACTS]
+STEPS: Final[list[tuple[StepKind, str]]] = [
+    ("event", "Offer Seen"),
+    ("page", "shop.example/offer"),
+    ("page", "shop.example/*"),
+    ("tag", "vip"),
+    ("order", "started"),
+    ("order", "sold"),
+    ("order", "refunded"),
+    ("order", "rebilled"),
+    ("subscription", "active"),
+]
 MODELS: Final = [*Model, Model.POSITION, Model.W_SHAPED, Model.TIME_DECAY, Model.LINEAR]
 """Those that divide more often: they have most to get wrong."""
 _VALUES: Final = {
@@ -318,6 +330,14 @@ def queries(draw: st.DrawFn, report: ReportType, *, dimensions: Sequence[str] = 
         limit=10_000,
         now=draw(st.sampled_from([NOW, NOW, datetime(2026, 3, 8, 12, tzinfo=UTC)])),
     )
+
+
+@st.composite
+def funnels(draw: st.DrawFn) -> Query:
+    """Up to three steps, the same one twice among them."""
+    query = draw(queries(ReportType.FUNNEL, dimensions=["country"]))
+    steps = draw(st.lists(st.sampled_from(STEPS), min_size=1, max_size=3))
+    return msgspec.structs.replace(query, group_by=(), scale=None, steps=tuple(Step(kind=kind, value=value, label=value) for kind, value in steps))
 
 
 def _grouped(dimensions: Sequence[str]) -> st.SearchStrategy[tuple[str, ...]]:

@@ -71,7 +71,7 @@ def attributed(world: World, query: Query) -> Answer:
             *costs(world, query, grouped=grouped),
         ]
 
-    answer = _answer(query, credits, lambda found: figures(world, found))
+    answer = answer_of(query, credits, lambda found: figures(world, found))
     by_lead = msgspec.structs.replace(query, date_mode=DateMode.LEAD_DATE)
     curves: dict[RowName | str, list[tuple[int, int]]] = {}
     for credit in sales(world, by_lead, grouped=True):
@@ -107,12 +107,12 @@ def figures(world: World, found: Sequence[Credit]) -> Figures:
     money = {name: _sum(of_orders, name) for name in MONEY}
     revenue = money["net_revenue"]
     paid = [credit for credit in of_orders if credit.share]
-    count, became = _count(paid), _count(credit for credit in found if credit.kind == "lead")
+    count, became = count_of(paid), count_of(credit for credit in found if credit.kind == "lead")
     items = sum((credit.share * credit.items for credit in paid), Fraction())
     buyers = {credit.person for credit in paid}
     bought = {person: {credit.of for credit in paid if credit.person == person} for person in buyers}
     new = {person for person in buyers if world.first_sales[person] in bought[person]}
-    refunded = _count(credit for credit in paid if credit.order is not None and credit.order.refunded)
+    refunded = count_of(credit for credit in paid if credit.order is not None and credit.order.refunded)
     spent = [credit for credit in found if credit.kind == "spend"]
     cost = {name: _sum(spent, name) for name in COSTS}
     ad_spend = cost["ad_spend"] + cost["fixed_costs"]
@@ -166,12 +166,12 @@ def _sum(found: Iterable[Credit], name: str) -> Fraction:
     return Fraction(sum(credit.money[name] for credit in found))
 
 
-def _count(found: Iterable[Credit]) -> Fraction:
+def count_of(found: Iterable[Credit]) -> Fraction:
     """How many orders or leads: each touch's part of one once, however many of its products are here."""
     return sum({(credit.of, credit.touch): credit.share for credit in found}.values(), Fraction())
 
 
-def _answer(query: Query, credits: Callable[[bool], list[Credit]], figures: Callable[[Sequence[Credit]], Figures]) -> Answer:
+def answer_of(query: Query, credits: Callable[[bool], list[Credit]], figures: Callable[[Sequence[Credit]], Figures]) -> Answer:
     rows: dict[RowName, list[Credit]] = {}
     for credit in credits(True):
         rows.setdefault(_name(query, credit), []).append(credit)

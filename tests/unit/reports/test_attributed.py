@@ -54,9 +54,12 @@ def test_touches_of_one_moment_are_ordered_by_source_and_key() -> None:
     assert values(asked(rows, group_by=("campaign",)), "net_revenue") == {"a": 700}
 
 
-@pytest.mark.parametrize(("model", "expected"), [(Model.LINEAR, {"a": 33, "b": 33, "c": 34}), (Model.POSITION, {"a": 40, "b": 20, "c": 40})])
-def test_cents_that_are_left_over_go_to_the_later_touch(model: Model, expected: dict[str, int]) -> None:
-    rows = facts(*(touch("ann", f"03-0{day}", "email", campaign=name) for day, name in enumerate("abc", 1)), order("ann", "03-10", 100))
+@pytest.mark.parametrize(
+    ("model", "expected"),
+    [(Model.LINEAR, {"a": 33, "b": 33, "c": 34}), (Model.POSITION, {"a": 40, "b": 20, "c": 41}), (Model.W_SHAPED, {"a": 61, "b": 10, "c": 30})],
+)
+def test_cents_that_are_left_over_go_to_who_lost_most_of_equals_to_the_later_touch(model: Model, expected: dict[str, int]) -> None:
+    rows = facts(*(touch("ann", f"03-0{day}", "email", campaign=name) for day, name in enumerate("abc", 1)), order("ann", "03-10", sum(expected.values())))
     assert values(asked(rows, group_by=("campaign",), model=model), "net_revenue") == expected
 
 

@@ -10,20 +10,23 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.oracle import reports, subscriptions
+from tests.oracle import funnel, reports, subscriptions, value_over_time
 from tests.oracle.comparing import Shop, differences
 from tests.oracle.credits import World
-from tests.oracle.histories import queries, worlds
+from tests.oracle.histories import OF_CONTACTS, OF_TOUCHES, funnels, queries, worlds
 from tests.oracle.reports import Answer
 from tributary.reports import engine
 from tributary.reports.definitions import ORDER_KPIS
+from tributary.reports.funnel import KPIS
 from tributary.reports.query import Query, ReportType
+from tributary.reports.value_over_time import cohort_kpis
 
 QUESTIONS = 4
 """Asked of each shop: loading one costs more than an answer."""
 MANY = 12
 """Times as many shops where there is time."""
 ATTRIBUTED = st.sampled_from([ReportType.ORDERS, ReportType.ACQUISITION, ReportType.ADVERTISEMENT, ReportType.ATTRIBUTION, ReportType.LEAD_SOURCE])
+INTERVALS = (1, 7, 30, 90)
 OF_BILLS = (*reports.MONEY, "bills", "realised_ltv")
 """What a report of subscriptions says of their orders."""
 
@@ -45,6 +48,13 @@ CASES = {
         tuple(kpi for kpi in engine.REPORTS[ReportType.SUBSCRIPTIONS].kpis() if kpi not in OF_BILLS),
         shops=8,
     ),
+    "value over time": Case(
+        queries(ReportType.VALUE_OVER_TIME, dimensions=[*OF_TOUCHES, *OF_CONTACTS]).map(lambda query: msgspec.structs.replace(query, intervals=INTERVALS)),
+        value_over_time.value_over_time,
+        tuple(cohort_kpis(INTERVALS)),
+        shops=6,
+    ),
+    "funnel": Case(funnels(), funnel.funnel, tuple(KPIS), shops=6),
 }
 
 
