@@ -14,7 +14,7 @@ from math import ceil
 import msgspec
 
 from tests.oracle import calendar
-from tests.oracle.credits import TOUCH_COLUMNS, Credit, World, leads, refunds, sales
+from tests.oracle.credits import TOUCH_COLUMNS, Credit, World, leads, needs_touches, refunds, sales
 from tests.oracle.spend import costs
 from tributary.reports.query import DateMode, Query
 
@@ -178,7 +178,7 @@ def answer_of(query: Query, credits: Callable[[bool], list[Credit]], figures: Ca
     totals: dict[str, list[Credit]] = {query.currency: []}
     for credit in credits(False):
         totals.setdefault(credit.currency, []).append(credit)
-    sold = [credit for credit in totals[query.currency] if credit.kind == "order"] if tells_touches(query) else []
+    sold = [credit for credit in totals[query.currency] if credit.kind == "order"] if needs_touches(query) else []
     known = [credit for credit in sold if credit.touched]
     return Answer(rows=_each(rows, figures), totals=_each(totals, figures), coverage=percent(_sum(known, "net_revenue"), _sum(sold, "net_revenue")))
 
