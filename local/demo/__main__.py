@@ -57,7 +57,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         console.print("stopped")
         return 130
-    spent = {"stack": started - began, "afternoon": crm_began - started, "CRM": reports_began - crm_began, "reports": ended - reports_began, "stopping": time.monotonic() - ended}
+    spent = {
+        "stack": started - began,
+        "afternoon": crm_began - started,
+        "CRM": reports_began - crm_began,
+        "reports": ended - reports_began,
+        "stopping": time.monotonic() - ended,
+    }
     console.print(f"{', '.join(f'{what} {seconds:.0f} s' for what, seconds in spent.items())}; all steps are in {file}")
     return 0 if ok else 1
 

@@ -33,6 +33,7 @@ TIME_ZONE: Final = "America/New_York"
 """The account's clock."""
 INTERVALS: Final = (30, 90, 180, 365, 600)
 """Days; the last is more than the account's age."""
+MONEY: Final = ("orders", "net_revenue", "refunds")
 _LINES: Final = 8
 _TIMEOUT: Final = 60
 
@@ -147,18 +148,21 @@ def _engagement(console: Console, reports: Reports) -> list[Step]:
 
 def _orders(console: Console, reports: Reports, truth: Answer, of_account: str) -> list[Step]:
     """Each order of the account says where its buyer came from: that is its last touch, also of what is billed later."""
-    names = ("orders", "net_revenue", "refunds")
     by_campaign = reports.ask("orders", group_by="konnektive_campaign", filter=of_account)
-    by_source = reports.ask("orders", group_by="source", filter=of_account, kpis=",".join(names))
-    linear = reports.ask("orders", group_by="source", filter=of_account, kpis=",".join(names), model="linear")
+    by_source = reports.ask("orders", group_by="source", filter=of_account, kpis=",".join(MONEY))
+    linear = reports.ask("orders", group_by="source", filter=of_account, kpis=",".join(MONEY), model="linear")
     _show(console, by_campaign)
     _show(console, by_source)
     sales = _sales(truth)
     said = f"{sales[CURRENCY][0]} orders, {sales[CURRENCY][1] / 100:,.2f} {CURRENCY}"
     return [
         Step("Orders: sales, revenue and refunds, each currency by itself", sales, _totals(by_source), said),
-        Step("Orders: the same, to the cent, by each source", _by(truth["sources"]), _rows(by_source, "source", names)),
-        Step("Orders: the same, to the cent, by each of Konnektive's campaigns", _by(truth["campaigns"]), _rows(by_campaign, "konnektive_campaign", names)),
+        Step("Orders: the same, to the cent, by each source", true_sums(truth["sources"]), sums_by(by_source, "source", MONEY)),
+        Step(
+            "Orders: the same, to the cent, by each of Konnektive's campaigns",
+            true_sums(truth["campaigns"]),
+            sums_by(by_campaign, "konnektive_campaign", MONEY),
+        ),
         Step("Orders: another model moves credit, and makes and loses none", sales, _totals(linear), "linear"),
     ]
 
@@ -215,11 +219,12 @@ def _journey(console: Console, reports: Reports, account: Account) -> list[Step]
     return [Step("A journey: what one person brought, order by order", figure, _total(report, "revenue"), f"{figure / 100:,.2f} {CURRENCY}")]
 
 
-def _by(sums: Mapping[str, Mapping[str, Mapping[str, int]]]) -> dict[str, dict[str, list[int]]]:
+def true_sums(sums: Mapping[str, Mapping[str, Mapping[str, int]]]) -> dict[str, dict[str, list[int]]]:
+    """What the account says, as `sums_by` of `MONEY` tells it."""
     return {currency: {of: [one[name] for name in ("orders", "earned", "refunded")] for of, one in ofs.items()} for currency, ofs in sums.items()}
 
 
-def _rows(report: Answer, dimension: str, names: Sequence[str]) -> dict[str, dict[str, list[Any]]]:
+def sums_by(report: Answer, dimension: str, names: Sequence[str]) -> dict[str, dict[str, list[Any]]]:
     """By currency and dimension; what has none, and what has no touch at all, together, as the account cannot tell them apart."""
     found: dict[str, dict[str, list[Any]]] = {}
     for row in report["rows"]:

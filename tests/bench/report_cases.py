@@ -35,6 +35,14 @@ class Case:
     """How many touches of a path get credit."""
 
     @property
+    def months_read(self) -> Mapping[Kind, list[Months]]:
+        """Of each kind."""
+        found: dict[Kind, list[Months]] = {}
+        for kind, months in self.reads.values():
+            found.setdefault(kind, []).append(months)
+        return found
+
+    @property
     def statement(self) -> str:
         return (_SQL / f"{self.name}.sql").read_text()
 
@@ -47,7 +55,7 @@ def rows_and_total(report: Report, columns: tuple[str, ...]) -> list[tuple[Any, 
 
 
 def _query(of: ReportType, kpis: tuple[str, ...], **settings: Any) -> Query:
-    asked: dict[str, Any] = {"group_by": ("campaign",), "limit": 1_000_000, "currency": "USD"} | settings
+    asked: dict[str, Any] = {"group_by": ("campaign",), "currency": "USD"} | settings
     return Query(type=of, range=RANGE, time_zone="America/New_York", now=END, kpis=kpis, **asked)
 
 

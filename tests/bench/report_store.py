@@ -12,12 +12,15 @@ import duckdb
 
 from tests.bench.report_data import END, Shop
 from tests.kit.fact_store import MemoryManifests
+from tests.kit.stores import MemoryPoison
 from tributary.adapters.duck import Allowance, Engine
 from tributary.adapters.fact_files import FactFiles
 from tributary.adapters.fact_reader import DuckFacts
 from tributary.clock import SystemClock
 from tributary.facts.manifest import Base, FactFile, Partition, Place, StoredObject
 from tributary.facts.tables import ContactFact, Fact, IdentityFact, Kind, OrderFact, TouchFact
+from tributary.facts.writing import WriteFacts
+from tributary.generations import Generations
 
 MINUTES: Final = 60
 TOUCHES_A_MINUTE: Final = 60
@@ -57,6 +60,13 @@ class ShopObjects:
         return self._shop.files(place.kind)[place.month] if name == _BASE else self._folder / place.kind / place.month / f"{name}.parquet"
 
 
+class _One:
+    """`CurrentGenerations` of a store that was never rebuilt."""
+
+    def now(self, *, fresh: bool = False) -> Generations:
+        return Generations()
+
+
 class ShopStore:
     """FACTS of a shop, opened as a function with this allowance opens them. `folder`, on the disk of the shop, is its own."""
 
@@ -67,7 +77,8 @@ class ShopStore:
         self.manifests.manifest = self.manifests.manifest.with_(_compacted(shop))
         self.facts = DuckFacts(self.objects, self.manifests, folder / "read", allowance=allowance, room=_ROOM, now=SystemClock().now)
         engine = Engine(folder / "write", allowance)
-        self.sink = FactFiles(self.objects, self.manifests, lambda: engine, folder / "write", SystemClock().now)
+        sink = FactFiles(self.objects, self.manifests, lambda: engine, folder / "write", SystemClock().now)
+        self.writer = WriteFacts(sink_of=lambda _: sink, generations=_One(), poison=MemoryPoison())
 
 
 def _compacted(shop: Shop) -> Iterator[Partition]:

@@ -8,28 +8,47 @@ from __future__ import annotations
 
 import math
 import os
+import re
 import statistics
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final, Literal, NamedTuple
+
+import msgspec
 
 from tests.bench.figures import Figure
 from tests.bench.report_cases import CASES, Case, rows_and_total
 from tests.bench.report_data import Shop, shop
-from tests.bench.report_store import ShopStore
-from tributary.adapters.duck import Allowance, Engine
+from tests.bench.report_store import ShopStore, an_hour
+from tests.bench.startup import ROOT
+from tributary.adapters.duck import Engine, allowance_of
+from tributary.facts.message import pack
 from tributary.facts.tables import Kind
 from tributary.reports import engine as reports
 from tributary.reports.answer import Report
 
+
+def _parameter(name: str) -> int:
+    """What the template gives to the function if nothing else is said."""
+    found = re.search(rf"^  {name}:\n    Type: Number\n    Default: (\d+)$", (ROOT / "template.yaml").read_text(), re.MULTILINE)
+    assert found is not None, name
+    return int(found[1])
+
+
 AREA: Final = "reports"
 CONTACTS: Final = int(os.environ.get("BENCH_CONTACTS", "1000000"))
-_SMALLER: Final = 10
-"""How many times as large the shop is as the one that growth is measured from."""
+_DEMO: Final = 1000
+"""Contacts of a shop as small as the demo's."""
 _RUNS: Final = 5
-_ALLOWANCE: Final = Allowance(memory_mb=2000, seconds=600)
+_MEMORY_MB: Final = _parameter("ReportsMemory")
+_STORAGE_MB: Final = _parameter("ReportsStorage")
+_ALLOWANCE: Final = replace(allowance_of(memory_mb=_MEMORY_MB, storage_mb=_STORAGE_MB).engine, seconds=600)
+_ALL_ROWS: Final = 1_000_000
 _CACHE: Final = Path(tempfile.gettempdir()) / "tributary-bench"
 _OVER_HAND_WRITTEN: Final = "<= 1.3"
 _OVER_SCAN: Final = {"single": "<= 8", "many": "<= 20", "none": None}
@@ -41,13 +60,117 @@ Row = tuple[Any, ...]
 
 def figures() -> list[Figure]:
     _CACHE.mkdir(exist_ok=True)
-    large = shop(CONTACTS, _CACHE)
-    with tempfile.TemporaryDirectory(dir=_CACHE) as folder:
-        asked = Asked(large, Path(folder) / "large")
+    large, small = shop(CONTACTS, _CACHE), shop(CONTACTS // 10, _CACHE)
+    with tempfile.TemporaryDirectory(dir=_CACHE) as name:
+        folder = Path(name)
+        asked, smaller = Asked(large, folder / "large"), Asked(small, folder / "small")
         found = [_made(large)]
         for case in CASES:
-            found += asked.figures(case)
+            found += [*asked.figures(case), _growth(case, smaller, asked)]
+        fresh = Asked(large, folder / "fresh")
+        found += [_written(fresh.store), *_uncompacted(asked, fresh), _memory(large, folder / "memory"), *_cold(folder / "cold")]
     return found
+
+
+def _growth(case: Case, smaller: Asked, larger: Asked) -> Figure:
+    times = in_turns(lambda: smaller.report(case), lambda: larger.report(case), runs=3)
+    small, large = times.clock
+    return Figure(AREA, f"{case.name}_growth", large / small, "ratio", "<= 10", f"{smaller.shop.contacts:,} / {larger.shop.contacts:,} contacts: {times}")
+
+
+def _written(store: ShopStore) -> Figure:
+    """As the queue brings an hour: a batch a minute, through the service that write_facts is made of."""
+    batches = [[(str(number), body) for number, body in enumerate(pack(rows))] for rows in an_hour(store.shop)]
+    started = time.perf_counter()
+    rows = sum(store.writer.handle(batch).counts["rows"] for batch in batches)
+    rate = rows / (time.perf_counter() - started)
+    return Figure(
+        AREA, "write_facts_rows_per_second", rate, "rows/s", None, f"{len(batches)} batches of {rows // len(batches)} rows of four kinds, local files"
+    )
+
+
+def _uncompacted(asked: Asked, fresh: Asked) -> list[Figure]:
+    """The hour's rows are in sixty files of each kind; they name people who move, and take the place of rows that stand."""
+    found = []
+    opening = 0.0
+    for case in CASES:
+        started = time.perf_counter()
+        fresh.report(case)
+        opening = max(opening, time.perf_counter() - started)
+        times = in_turns(lambda case=case: asked.report(case), lambda case=case: fresh.report(case), runs=3)  # type: ignore[misc]
+        compacted, uncompacted = times.clock
+        found.append((uncompacted / compacted, case.name, times))
+    worst, name, times = max(found)
+    return [
+        Figure(AREA, "uncompacted_hour_over_compacted", worst, "ratio", "<= 1.3", f"the worst, {name}: {times}"),
+        Figure(AREA, "uncompacted_hour_first_answer", opening * 1000, "ms", None, "the slowest; files linked, not fetched"),
+    ]
+
+
+_PEAK: Final = """
+import resource, sys
+from pathlib import Path
+from tests.bench.report_cases import CASES
+from tests.bench.reports import Asked, _CACHE
+from tests.bench.report_data import shop
+asked = Asked(shop(int(sys.argv[1]), _CACHE), Path(sys.argv[2]))
+for case in CASES:
+    asked.report(case)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+"""
+
+
+def _memory(large: Shop, folder: Path) -> Figure:
+    """Of a process that answers every report once, with all that the function imports."""
+    peak = float(_python(f"import functions.reports_api.handler\n{_PEAK}", str(large.contacts), str(folder)))
+    return Figure(AREA, "reports_api_peak_memory", peak, "MB", f"<= {_MEMORY_MB}", f"all {len(CASES)} reports one after another, {large.contacts:,} contacts")
+
+
+_FIRST: Final = """
+import time
+began = time.perf_counter()
+import functions.reports_api.handler
+imported = time.perf_counter()
+import sys
+from pathlib import Path
+from tests.bench.report_cases import CASES
+from tests.bench.report_data import shop
+from tests.bench.report_store import ShopStore
+from tests.bench.reports import _ALLOWANCE, _CACHE
+from tributary.reports import engine
+query = next(case.query for case in CASES if case.name == 'orders')
+of = shop(int(sys.argv[1]), _CACHE)
+asked = time.perf_counter()
+store = ShopStore(of, Path(sys.argv[2]), _ALLOWANCE)
+with store.facts.open(engine.needs(query)) as relations:
+    opened = time.perf_counter()
+    engine.answer(query, relations)
+print(imported - began, opened - asked, time.perf_counter() - opened)
+"""
+
+
+def _cold(folder: Path) -> list[Figure]:
+    """A new process: what the function imports, then the first question on a shop like the demo's. Files are linked, so that no network is in it."""
+    shop(_DEMO, _CACHE)
+    runs = [[float(part) for part in _python(_FIRST, str(_DEMO), str(folder / str(number))).split()] for number in range(3)]
+    parts = [statistics.median(times) * 1000 for times in zip(*runs, strict=True)]
+    names = ("import", "open", "first_answer")
+    return [
+        Figure(AREA, "cold", sum(parts), "ms", None, " + ".join(f"{name} {part:.0f}" for name, part in zip(names, parts, strict=True))),
+        *(Figure(AREA, f"cold_{name}", part, "ms") for name, part in zip(names, parts, strict=True)),
+    ]
+
+
+def _python(code: str, *arguments: str) -> str:
+    environment = {
+        "PATH": "/usr/bin:/bin",
+        "PYTHONPATH": f"{ROOT}:{ROOT / 'layers' / 'tributary'}",
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "POWERTOOLS_METRICS_NAMESPACE": "Tributary",
+        "POWERTOOLS_SERVICE_NAME": "bench",
+        "TMPDIR": tempfile.gettempdir(),
+    }
+    return subprocess.run([sys.executable, "-c", code, *arguments], env=environment, check=True, capture_output=True, text=True, cwd=ROOT).stdout
 
 
 def _made(made: Shop) -> Figure:
@@ -109,14 +232,14 @@ class Asked:
         return self._by_hand.run(before + case.statement)
 
     def scan(self, case: Case) -> None:
-        for kind in {kind for kind, _ in case.reads.values()}:
-            months = [months for of, months in case.reads.values() if of is kind]
+        for kind, months in case.months_read.items():
             paths = [str(path) for month, path in self.shop.files(kind).items() if any(one.holds(month) for one in months)]
             self._by_hand.run(f"SELECT count(*), sum({_SCANNED.get(kind, 'epoch_us(happened_at)')}) FROM read_parquet({paths})")
 
     def assert_equal(self, case: Case) -> None:
         columns = tuple(name for name, *_ in self.by_hand(case, "DESCRIBE "))
-        sides = {"report": rows_and_total(self.report(case), columns), "by hand": self.by_hand(case)}
+        whole = replace(case, query=msgspec.structs.replace(case.query, limit=_ALL_ROWS))
+        sides = {"report": rows_and_total(self.report(whole), columns), "by hand": self.by_hand(case)}
         report, by_hand = (sorted(rows, key=lambda row: _inexact(row, 0)) for rows in sides.values())
         if len(report) != len(by_hand) or not all(map(_equal, report, by_hand)):
             raise AssertionError(f"{case.name}: the report and the statement written by hand differ\n{_differing(columns, report, by_hand)}")

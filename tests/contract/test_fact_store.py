@@ -132,6 +132,13 @@ def test_people_who_merged_are_one_whatever_their_pointers_say(store: Store) -> 
     assert people(store) == [node(103)] * 5
 
 
+def test_a_contact_that_is_its_own_first_identifier_is_itself_until_it_is_merged(store: Store) -> None:
+    store.sink.append({Kind.TOUCHES: [touch(1, 101)], Kind.IDENTITIES: [pointer(101, 101, 2)]})
+    assert people(store) == [node(101)]
+    store.sink.append({Kind.IDENTITIES: [pointer(101, 102, 5), pointer(101, 101, 4)]})
+    assert people(store) == [node(102)]
+
+
 def test_who_opened_a_customers_link_is_the_first_of_those_that_are_known(store: Store) -> None:
     store.sink.append({Kind.TOUCHES: [touch(1, 11)], Kind.WEAK_LINKS: [WeakLinkFact(key=node(11), version=1, customers=(node(21), node(22), node(23)))]})
     assert people(store) == [node(11)]
@@ -350,3 +357,30 @@ def test_who_was_erased_stays_erased_in_a_later_generation_and_when_the_first_is
         assert (second.read().erased, second.erased()) == (2, {node(11), node(12)})
         second.drop()
         assert second.read().partitions == {}
+
+
+def test_what_comes_late_after_a_compaction_says_nothing_new(store: Store) -> None:
+    store.sink.append({Kind.TOUCHES: [touch(1, 11)], Kind.ORDERS: [order(2, 101, version=4, gross=400), order(3, 101, version=4, gone=True)]})
+    store.compaction().run(LONG)
+    store.clock.move(1_200)
+    store.sink.append({Kind.TOUCHES: [touch(1, 11)], Kind.ORDERS: [order(2, 101, version=3, gross=300), order(3, 101, version=3, gross=1)]})
+    for _ in range(2):
+        assert people(store) == [node(11)]
+        assert [row["gross"] for row in read(store.facts, Kind.ORDERS, {Kind.ORDERS: EVER})] == [400]
+        store.compaction().run(LONG)
+
+
+def test_no_fact_is_seen_whose_identities_are_not(tmp_path: Path) -> None:
+    store = memory_store(tmp_path)
+    look = store.manifests.read
+
+    def between() -> Manifest:
+        """An append comes while the manifest is read: what is read first has it not, what is read last has."""
+        before = look()
+        store.manifests.read = look  # type: ignore[method-assign]
+        store.sink.append({Kind.IDENTITIES: [pointer(11, 101)], Kind.TOUCHES: [touch(1, 11)]})
+        return look().with_([before.of(IDENTITIES)])
+
+    store.sink.append({Kind.IDENTITIES: [pointer(12, 102)]})
+    store.manifests.read = between  # type: ignore[method-assign]
+    assert people(store) == [node(101)]

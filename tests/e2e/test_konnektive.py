@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from typing import Any
 
 import httpx
 import pytest
 
 from local.demo.crm import Account, of_truth, totals
+from local.demo.reports import MONEY, Reports, sums_by, true_sums
 from local.fakes.konnektive.vendor import PASSWORD
 from local.stack import Stack
 from tests.kit.deployed import unique, until
@@ -32,6 +34,17 @@ def test_everybody_the_account_knows_is_a_contact_with_orders_subscriptions_and_
     expected = of_truth(account.truth())
     until(lambda: totals(account.contacts(), account.id), lambda seen: seen == expected)
     assert expected.customers == 40
+
+
+def test_reports_on_it_are_what_it_says_of_itself_to_the_cent_by_every_source_and_campaign(account: Account, stack: Stack) -> None:
+    reports, truth = Reports(stack), account.truth()["reports"]
+
+    def by(dimension: str) -> dict[str, dict[str, list[Any]]]:
+        report = reports.ask("orders", group_by=dimension, filter=f"connection:is:{account.id}", kpis=",".join(MONEY))
+        return sums_by(report, dimension, MONEY)
+
+    until(lambda: by("source"), lambda found: found == true_sums(truth["sources"]))
+    assert by("konnektive_campaign") == true_sums(truth["campaigns"])
 
 
 def test_a_record_of_the_past_says_so_and_reaches_no_destination_that_did_not_ask_for_it(account: Account, stack: Stack) -> None:

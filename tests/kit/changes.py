@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from tests.kit.contacts import DIGESTS, UNLIMITED, MemoryContacts, World, resolver
 from tributary.facts.of_contacts import Change, Image, Settings, facts_of
-from tributary.facts.tables import TABLES, Fact, Kind
+from tributary.facts.tables import TABLES, Fact, IdentityFact, Kind, WeakLinkFact
 from tributary.identity.rules import IdentityRules
 from tributary.ports import ContactRow, RemoveRow, WriteRow
 
@@ -72,8 +72,12 @@ def standing(contacts: MemoryContacts, settings: Settings = SETTINGS) -> dict[Ki
 
 
 def contact_of(facts: Mapping[Kind, Sequence[Fact]], node: str) -> str:
-    """The person of a node: identities followed to a contact that is in no other, or the node itself."""
-    into = {fact.key: fact.contact for fact in facts.get(Kind.IDENTITIES, [])}  # type: ignore[attr-defined]
+    """The person of a node: identities followed to a contact that is in no other; of a visitor whom nothing identifies, the first of the customers whose links
+    they opened that is known; else the node itself."""
+    into = {fact.key: fact.contact for fact in facts.get(Kind.IDENTITIES, []) if isinstance(fact, IdentityFact)}
+    links = {fact.key: fact.customers for fact in facts.get(Kind.WEAK_LINKS, []) if isinstance(fact, WeakLinkFact)}
+    if node not in into:
+        node = next((customer for customer in links.get(node, ()) if customer in into), node)
     while node in into and into[node] != node:
         node = into[node]
     return node

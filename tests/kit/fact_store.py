@@ -216,7 +216,7 @@ class PlainFacts:
         contact_of = {row.key: row.contact for row in self._standing(Kind.IDENTITIES) if isinstance(row, IdentityFact)}
 
         def root(node: str) -> str:
-            while node in contact_of:
+            while contact_of.get(node, node) != node:
                 node = contact_of[node]
             return node
 

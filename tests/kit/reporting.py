@@ -89,8 +89,10 @@ def subscription(person: str, id: str, *, began_with: str | None, at: str = "01-
     )
 
 
-def rate(day: str, currency: str, worth: str, to: str = "USD") -> RateFact:
-    return RateFact(key=node(f"rate {day} {currency} {to}"), batch="b", day=moment(day).date(), from_currency=currency, to_currency=to, rate=Decimal(worth))
+def rate(day: str, currency: str, worth: str, to: str = "USD", source: str = "") -> RateFact:
+    return RateFact(
+        key=node(f"rate {day} {currency} {to}"), batch="b", day=moment(day).date(), from_currency=currency, to_currency=to, rate=Decimal(worth), source=source
+    )
 
 
 def spent(day: str, platform: str, spend: int, *, currency: str = "USD", **said: Any) -> AdSpendFact:

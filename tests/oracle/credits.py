@@ -21,6 +21,7 @@ from tributary.facts.tables import (
     AdSpendFact,
     ContactFact,
     Kind,
+    Movement,
     OrderFact,
     OrderItem,
     RateFact,
@@ -59,6 +60,8 @@ Dimensions = dict[str, str | None]
 
 @dataclass(frozen=True, kw_only=True)
 class Credit:
+    kind: str
+    """`order`, `lead`, `refund` or `spend`."""
     person: str
     of: str
     """The key of the order or contact."""
@@ -130,6 +133,9 @@ class World:
             found.setdefault(order.person, order.key)
         return found
 
+    def touches_until(self, moment: datetime, person: str) -> list[TouchFact]:
+        return [touch for touch in self.touches.get(person, ()) if touch.happened_at <= moment]
+
     def lead_at(self, person: str) -> datetime | None:
         return self.contacts[person].lead_at if person in self.contacts else None
 
@@ -140,7 +146,7 @@ def sales(world: World, query: Query, *, grouped: bool = True) -> list[Credit]:
         credit
         for order in world.orders
         if order.sold_at is not None and order.sold_at <= query.now
-        for credit in _of_conversion(world, query, Conversion.of_order(world, query, order), grouped=grouped)
+        for credit in credits_of(world, query, Conversion.of_order(world, query, order), grouped=grouped)
     ]
 
 
@@ -150,7 +156,18 @@ def leads(world: World, query: Query, *, grouped: bool = True) -> list[Credit]:
         credit
         for contact in world.contacts.values()
         if contact.lead_at <= query.now
-        for credit in _of_conversion(world, query, Conversion.of_lead(world, query, contact), grouped=grouped)
+        for credit in credits_of(world, query, Conversion.of_lead(world, query, contact), grouped=grouped)
+    ]
+
+
+def refunds(world: World, query: Query, *, grouped: bool = True) -> list[Credit]:
+    """The same for what was refunded, each time at its own: of orders that were sold or not."""
+    return [
+        credit
+        for order in world.orders
+        for number, movement in enumerate(order.movements)
+        if movement.kind == "refund" and movement.happened_at <= query.now
+        for credit in credits_of(world, query, Conversion.of_refund(world, query, order, movement, number), grouped=grouped)
     ]
 
 
@@ -158,33 +175,60 @@ def leads(world: World, query: Query, *, grouped: bool = True) -> list[Credit]:
 class Conversion:
     """What may be credited to touches."""
 
+    kind: str
     key: str
     person: str
     at: datetime
     path: Sequence[TouchFact]
     lead_at: datetime | None
-    money: Sequence[tuple[str, Money]]
-    """By currency, in the reporting one where there is a rate."""
+    money: Sequence[tuple[str, Mapping[str, int]]]
+    """By currency, in the reporting one where there is a rate; its own first."""
     order: OrderFact | None = None
 
     @classmethod
     def of_order(cls, world: World, query: Query, order: OrderFact) -> Conversion:
-        at = order.sold_at if order.sold_at is not None else order.happened_at
-        origin = _origin(world, query, order)
+        assert order.sold_at is not None
+        money = in_reporting_currency(world, query, order, calendar.local(order.sold_at, query.time_zone).date())
         return cls(
+            kind="order",
             key=order.key,
             person=order.person,
-            at=at,
-            path=models.path_of(world.touches.get(order.person, ()), origin, query.lookback_days),
+            at=order.sold_at,
+            path=path_to(world, query, order.person, _origin(world, query, order)),
             lead_at=world.lead_at(order.person),
-            money=in_reporting_currency(world, query, order, calendar.local(at, query.time_zone).date()),
+            money=[(currency, money_figures(amounts, query)) for currency, amounts in money],
+            order=order,
+        )
+
+    @classmethod
+    def of_refund(cls, world: World, query: Query, order: OrderFact, refund: Movement, number: int) -> Conversion:
+        """It is due to what its order is due to, and exchanged as of that order's day."""
+        currency = query.currency if order.currency_assumed and refund.currency == order.currency else refund.currency
+        day = calendar.local(order.sold_at or order.happened_at, query.time_zone).date()
+        amount = world.rates.exchanged(refund.amount, day, currency, query.currency)
+        told = (currency, refund.amount) if amount is None else (query.currency, amount)
+        return cls(
+            kind="refund",
+            key=f"{order.key}/{number}",
+            person=order.person,
+            at=refund.happened_at,
+            path=path_to(world, query, order.person, _origin(world, query, order)),
+            lead_at=world.lead_at(order.person),
+            money=[(told[0], {"refunds_by_date": told[1]})],
             order=order,
         )
 
     @classmethod
     def of_lead(cls, world: World, query: Query, contact: ContactFact) -> Conversion:
-        path = models.path_of(world.touches.get(contact.person, ()), contact.lead_at, query.lookback_days)
-        return cls(key=contact.person, person=contact.person, at=contact.lead_at, path=path, lead_at=contact.lead_at, money=[(query.currency, Money())])
+        return cls(
+            kind="lead",
+            key=contact.person,
+            person=contact.person,
+            at=contact.lead_at,
+            path=path_to(world, query, contact.person, contact.lead_at),
+            lead_at=contact.lead_at,
+            money=[(query.currency, {})],
+        )
 
 
 def in_reporting_currency(world: World, query: Query, order: OrderFact, day: date) -> list[tuple[str, Money]]:
@@ -231,28 +275,19 @@ def tags_at(world: World, person: str, moment: datetime) -> list[str]:
     return sorted({row.tag for row in rows if row.applied_at <= moment and (row.removed_at is None or moment < row.removed_at)})
 
 
-def _origin(world: World, query: Query, order: OrderFact) -> datetime:
-    """The moment whose touches an order is due to: its own, or that of the order that its subscription began with."""
-    own = order.sold_at if order.sold_at is not None else order.happened_at
-    if not order.rebill or order.subscription_id is None or query.rebill_credit == "own":
-        return own
-    of_it = [one for one in world.orders if one.connection == order.connection and one.sold_at is not None]
-    named = [
-        subscription.order_id
-        for subscription in world.subscriptions
-        if (subscription.connection, subscription.subscription_id) == (order.connection, order.subscription_id)
-    ]
-    began = [one for one in of_it if one.order_id in named] or [one for one in of_it if one.subscription_id == order.subscription_id]
-    first = min(began, key=lambda one: (one.sold_at, one.key), default=order)
-    return first.sold_at or own
+def path_to(world: World, query: Query, person: str, until: datetime) -> list[TouchFact]:
+    """The touches that led somebody to a moment, as far as the query looks back."""
+    return models.path_of(world.touches_until(query.now, person), until, query.lookback_days)
 
 
-def _of_conversion(world: World, query: Query, conversion: Conversion, *, grouped: bool) -> Iterator[Credit]:
+def credits_of(world: World, query: Query, conversion: Conversion, *, grouped: bool) -> Iterator[Credit]:
+    """What of a conversion belongs to which row, if it is asked for at all."""
     if query.date_mode is DateMode.CONVERSION_DATE and not _in_range(conversion.at, query):
         return
     if query.date_mode is DateMode.LEAD_DATE and (conversion.lead_at is None or not _in_range(conversion.lead_at, query)):
         return
-    asked = [wanted for wanted in query.filters if wanted.dimension not in TOUCH_COLUMNS and not (conversion.order is None and wanted.dimension in OF_ORDERS)]
+    later = (*TOUCH_COLUMNS, *(OF_ORDERS if conversion.order is None else ()))
+    asked = [wanted for wanted in query.filters if wanted.dimension not in later]
     if any(not fits_any(_many(world, conversion, wanted.dimension), wanted) for wanted in asked):
         return
     if not grouped or "tag" not in query.group_by:
@@ -264,21 +299,38 @@ def _of_conversion(world: World, query: Query, conversion: Conversion, *, groupe
             yield replace(credit, dimensions={**credit.dimensions, "tag": tag})
 
 
+def _origin(world: World, query: Query, order: OrderFact) -> datetime:
+    """The moment whose touches an order is due to: its own, or that of the order that its subscription began with."""
+    own = order.sold_at if order.sold_at is not None else order.happened_at
+    if not order.rebill or order.subscription_id is None or query.rebill_credit == "own":
+        return own
+    named = [
+        subscription.order_id
+        for subscription in world.subscriptions
+        if (subscription.connection, subscription.subscription_id) == (order.connection, order.subscription_id)
+    ]
+    here = [one for one in world.orders if one.connection == order.connection and one.sold_at is not None]
+    began = [one for one in here if one.order_id in named] or [one for one in here if one.subscription_id == order.subscription_id]
+    return min((one.sold_at for one in began if one.sold_at is not None), default=own)
+
+
 def _by_product(world: World, query: Query, conversion: Conversion, *, grouped: bool) -> Iterator[Credit]:
     """By currency and product, then by touch."""
     of_order = [name for name in query.group_by if name not in (*TOUCH_COLUMNS, "tag", "product")] if grouped else []
     of_touch = [name for name in query.group_by if name in TOUCH_COLUMNS] if grouped else []
+    by_product = grouped and "product" in query.group_by
     dimensions = {name: _one(world, conversion, name) for name in of_order}
     for currency, money in conversion.money:
         own = currency == conversion.money[0][0]
-        for of_product, part, items in _products(query, conversion.order, money_figures(money, query), grouped=grouped):
+        for of_product, part, items in _products(query, conversion.order, money):
             for touch, share, amounts in _by_touch(query, conversion, part, grouped=grouped):
                 yield Credit(
+                    kind=conversion.kind,
                     person=conversion.person,
                     of=conversion.key,
                     at=_dated(query, conversion, touch),
                     currency=currency,
-                    dimensions={**dimensions, **of_product, **{name: _of_touch(touch, name) for name in of_touch}},
+                    dimensions={**dimensions, **(of_product if by_product else {}), **{name: _of_touch(touch, name) for name in of_touch}},
                     touched=touch is not None or not needs_touches(query),
                     share=share if own else Fraction(),
                     money=amounts,
@@ -334,11 +386,11 @@ def _row_of_touch(query: Query, touch: TouchFact) -> tuple[str | None, ...]:
     return tuple(found)
 
 
-def _products(query: Query, order: OrderFact | None, figures: Mapping[str, int], *, grouped: bool) -> Iterator[tuple[Dimensions, dict[str, int], int]]:
-    """Where products are asked for each item's name, its part of the figures, and how many it is; else all at once."""
+def _products(query: Query, order: OrderFact | None, figures: Mapping[str, int]) -> Iterator[tuple[Dimensions, dict[str, int], int]]:
+    """Where products are rows each item's name, its part of the figures by what it costs, and how many it is; else all at once."""
     items = order.items if order is not None else ()
-    if not grouped or "product" not in query.group_by or not items:
-        yield {"product": None} if grouped and "product" in query.group_by else {}, dict(figures), sum(item.quantity for item in items)
+    if "product" not in query.group_by or not items:
+        yield {"product": None}, dict(figures), sum(item.quantity for item in items)
         return
     total = sum(item.amount for item in items)
     parts = [Fraction(item.amount, total) if total else Fraction(1, len(items)) for item in items]
@@ -353,10 +405,10 @@ def product_name(item: OrderItem) -> str | None:
 
 def _many(world: World, conversion: Conversion, dimension: str) -> list[str]:
     """All values of a dimension that a conversion has; the empty one if none."""
-    if dimension == "tag":
-        return list(tags_at(world, conversion.person, conversion.at)) or [""]
     if dimension == "product":
         return [product_name(item) or "" for item in conversion.order.items] or [""] if conversion.order is not None else [""]
+    if dimension == "tag":
+        return list(tags_at(world, conversion.person, conversion.at)) or [""]
     return [_one(world, conversion, dimension) or ""]
 
 

@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 
 from tests.oracle import calendar
-from tests.oracle.credits import Credit, World, leads, sales
+from tests.oracle.credits import TOUCH_COLUMNS, Credit, World, leads, refunds, sales
+from tests.oracle.spend import costs
 from tributary.reports.query import Query
 
 Figure = Fraction | None
@@ -22,10 +23,14 @@ MONEY = (
     "shipping",
     "refunds",
     "chargebacks",
+    "voids",
     "net_revenue",
     "sales_revenue",
     "collected_revenue",
 )
+
+
+COSTS = ("ad_spend", "fixed_costs", "impressions", "clicks", "platform_conversions", "matched_spend")
 
 
 @dataclass(frozen=True)
@@ -42,52 +47,78 @@ class Answer:
     rows: dict[RowName, Figures] = field(default_factory=dict)
     totals: dict[str, Figures] = field(default_factory=dict)
     """Currency → figures."""
+    coverage: Figure = None
+    """Percent of the revenue in the query's currency that a touch is known of; None where rows are not of touches, or nothing was sold."""
 
 
-def orders(world: World, query: Query) -> Answer:
-    return _answer(query, lambda grouped: sales(world, query, grouped=grouped), lambda found: of_orders(world, found))
+def tells_touches(query: Query) -> bool:
+    """Whether rows are of touches, so that what no touch brought is one of its own."""
+    return any(dimension in TOUCH_COLUMNS for dimension in query.group_by)
 
 
-def acquisition(world: World, query: Query) -> Answer:
+def attributed(world: World, query: Query) -> Answer:
+    """Orders, leads, refunds and spend, of any report that has them."""
+
     def credits(grouped: bool) -> list[Credit]:
-        return [*leads(world, query, grouped=grouped), *sales(world, query, grouped=grouped)]
+        return [
+            *sales(world, query, grouped=grouped),
+            *leads(world, query, grouped=grouped),
+            *refunds(world, query, grouped=grouped),
+            *costs(world, query, grouped=grouped),
+        ]
 
-    return _answer(query, credits, lambda found: of_acquisition(world, found))
+    return answer_of(query, credits, lambda found: figures(world, found))
 
 
-def of_orders(world: World, found: Sequence[Credit]) -> Figures:
-    """KPIs of credits for orders in one currency."""
-    money = {name: Fraction(sum(credit.money[name] for credit in found)) for name in MONEY}
-    paid = [credit for credit in found if credit.share]
-    count = _count(paid)
+def figures(world: World, found: Sequence[Credit]) -> Figures:
+    """Every KPI of credits in one currency."""
+    of_orders = [credit for credit in found if credit.kind == "order"]
+    money = {name: _sum(of_orders, name) for name in MONEY}
+    revenue = money["net_revenue"]
+    paid = [credit for credit in of_orders if credit.share]
+    count, became = count_of(paid), count_of(credit for credit in found if credit.kind == "lead")
+    items = sum((credit.share * credit.items for credit in paid), Fraction())
     buyers = {credit.person for credit in paid}
     bought = {person: {credit.of for credit in paid if credit.person == person} for person in buyers}
     new = {person for person in buyers if world.first_sales[person] in bought[person]}
-    refunded = _count(credit for credit in paid if credit.order is not None and credit.order.refunded)
+    refunded = count_of(credit for credit in paid if credit.order is not None and credit.order.refunded)
+    spent = [credit for credit in found if credit.kind == "spend"]
+    cost = {name: _sum(spent, name) for name in COSTS}
+    ad_spend = cost["ad_spend"] + cost["fixed_costs"]
+    profit = revenue - ad_spend
     return {
         **money,
+        **cost,
+        "refunds_by_date": _sum([credit for credit in found if credit.kind == "refund"], "refunds_by_date"),
         "orders": count,
         "customers": Fraction(len(buyers)),
         "new_customers": Fraction(len(new)),
         "returning_customers": Fraction(len(buyers - new)),
-        "aov": ratio(money["net_revenue"], count),
+        "items_sold": items,
+        "items_per_order": ratio(items, count),
+        "aov": ratio(revenue, count),
         "orders_per_customer": ratio(count, len(buyers)),
-        "customer_value": ratio(money["net_revenue"], len(buyers)),
+        "customer_value": ratio(revenue, len(buyers)),
         "repeat_rate": percent(sum(len(keys) > 1 for keys in bought.values()), len(buyers)),
         "refund_rate_count": percent(refunded, count),
         "refund_rate_value": percent(money["refunds"], money["gross_revenue"]),
-    }
-
-
-def of_acquisition(world: World, found: Sequence[Credit]) -> Figures:
-    became = [credit for credit in found if credit.order is None]
-    of_sales = of_orders(world, [credit for credit in found if credit.order is not None])
-    count = _count(became)
-    return {
-        **of_sales,
-        "leads": count,
-        "conversion_rate": percent(of_sales["customers"] or 0, count),
-        "lead_value": ratio(of_sales["net_revenue"] or 0, count),
+        "leads": became,
+        "conversion_rate": percent(len(buyers), became),
+        "lead_value": ratio(revenue, became),
+        "ad_spend": ad_spend,
+        "ctr": percent(cost["clicks"], cost["impressions"]),
+        "cpc": ratio(ad_spend, cost["clicks"]),
+        "cpm": ratio(1000 * ad_spend, cost["impressions"]),
+        "cpl": ratio(ad_spend, became),
+        "cac": ratio(ad_spend, len(new)),
+        "cost_per_customer": ratio(ad_spend, len(buyers)),
+        "cost_per_order": ratio(ad_spend, count),
+        "roas": ratio(revenue, ad_spend),
+        "roi": percent(profit, ad_spend),
+        "profit": profit,
+        "margin": percent(profit, revenue),
+        "epc": ratio(revenue, cost["clicks"]),
+        "matched_spend_pct": percent(cost["matched_spend"], cost["ad_spend"]),
     }
 
 
@@ -100,21 +131,29 @@ def percent(over: Fraction | int, under: Fraction | int) -> Figure:
     return ratio(100 * Fraction(over), under)
 
 
-def _count(found: Iterable[Credit]) -> Fraction:
+def count_of(found: Iterable[Credit]) -> Fraction:
     """How many orders or leads: each touch's part of one once, however many of its products are here."""
     return sum({(credit.of, credit.touch): credit.share for credit in found}.values(), Fraction())
 
 
-def _answer(query: Query, credits: Callable[[bool], list[Credit]], figures: Callable[[Sequence[Credit]], Figures]) -> Answer:
+def answer_of(query: Query, credits: Callable[[bool], list[Credit]], figures: Callable[[Sequence[Credit]], Figures]) -> Answer:
     rows: dict[RowName, list[Credit]] = {}
     for credit in credits(True):
         period = {"period": calendar.period(credit.at, query.scale, query.time_zone)} if query.scale is not None else {}
-        name = RowName(dimensions=tuple(sorted({**period, **credit.dimensions}.items())), touched=credit.touched, currency=credit.currency)
+        name = RowName(
+            dimensions=tuple(sorted({**period, **credit.dimensions}.items())), touched=credit.touched or not tells_touches(query), currency=credit.currency
+        )
         rows.setdefault(name, []).append(credit)
     totals: dict[str, list[Credit]] = {query.currency: []}
     for credit in credits(False):
         totals.setdefault(credit.currency, []).append(credit)
-    return Answer(rows=_each(rows, figures), totals=_each(totals, figures))
+    sold = [credit for credit in totals[query.currency] if credit.kind == "order"] if tells_touches(query) else []
+    known = [credit for credit in sold if credit.touched]
+    return Answer(rows=_each(rows, figures), totals=_each(totals, figures), coverage=percent(_sum(known, "net_revenue"), _sum(sold, "net_revenue")))
+
+
+def _sum(found: Iterable[Credit], name: str) -> Fraction:
+    return Fraction(sum(credit.money[name] for credit in found))
 
 
 def _each(found: Mapping[RowName, list[Credit]] | Mapping[str, list[Credit]], figures: Callable[[Sequence[Credit]], Figures]) -> dict:  # type: ignore[type-arg]

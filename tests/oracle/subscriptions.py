@@ -11,8 +11,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from fractions import Fraction
 
+import msgspec
+
 from tests.oracle import calendar
 from tests.oracle.credits import World, fits_any
+from tests.oracle.money import DIGITS
 from tests.oracle.reports import Answer, Figures, RowName, percent, ratio
 from tributary.facts.tables import RateMark, SubscriptionFact
 from tributary.reports.query import Query
@@ -26,10 +29,6 @@ class Span:
 
     start: datetime
     end: datetime
-
-    @property
-    def days(self) -> Fraction:
-        return Fraction(round((self.end - self.start).total_seconds()), 86_400)
 
 
 @dataclass(frozen=True)
@@ -58,6 +57,15 @@ class Was:
 
 
 @dataclass(frozen=True)
+class Life:
+    """A subscription, in the currency that it is counted in."""
+
+    told: SubscriptionFact
+    worth: Fraction
+    """What its minor unit is in that currency's."""
+
+
+@dataclass(frozen=True)
 class Change:
     of: SubscriptionFact
     at: datetime
@@ -76,42 +84,53 @@ def calendar_bills_a_month(interval_days: int) -> Fraction:
 
 
 def subscriptions(world: World, query: Query) -> Answer:
+    """By products, connections, or what is known of the subscribers."""
     wanted = [
-        one
+        _exchanged(world, query, one)
         for one in world.subscriptions
-        if one.started_at <= query.now and all(fits_any([_dimension(one, condition.dimension) or ""], condition) for condition in query.filters)
+        if one.started_at <= query.now and all(fits_any([_dimension(world, one, condition.dimension) or ""], condition) for condition in query.filters)
     ]
     whole = Span(query.range.start, query.range.end)
-    answer = Answer(totals={query.currency: figures([], whole, query.now)})
-    for currency in {one.currency for one in wanted}:
-        answer.totals[currency] = figures([one for one in wanted if one.currency == currency], whole, query.now)
-    groups: dict[RowName, list[SubscriptionFact]] = {}
+    answer = Answer(totals={query.currency: figures([], whole, query)})
+    for currency in {one.told.currency for one in wanted}:
+        answer.totals[currency] = figures([one for one in wanted if one.told.currency == currency], whole, query)
+    groups: dict[RowName, list[Life]] = {}
     for one in wanted:
-        dimensions = tuple(sorted((name, _dimension(one, name)) for name in query.group_by))
-        groups.setdefault(RowName(dimensions=dimensions, touched=True, currency=one.currency), []).append(one)
+        dimensions = tuple(sorted((name, _dimension(world, one.told, name)) for name in query.group_by))
+        groups.setdefault(RowName(dimensions=dimensions, touched=True, currency=one.told.currency), []).append(one)
     for name, theirs in groups.items():
         if query.scale is None:
-            answer.rows[name] = figures(theirs, whole, query.now)
+            answer.rows[name] = figures(theirs, whole, query)
         else:
             for period, span in spans(query).items():
                 dimensions = tuple(sorted((*name.dimensions, ("period", period))))
-                answer.rows[RowName(dimensions=dimensions, touched=True, currency=name.currency)] = figures(theirs, span, query.now)
+                answer.rows[RowName(dimensions=dimensions, touched=True, currency=name.currency)] = figures(theirs, span, query)
     return answer
 
 
-def figures(found: Sequence[SubscriptionFact], span: Span, now: datetime) -> Figures:
+def figures(lives: Sequence[Life], span: Span, query: Query) -> Figures:
     """Every KPI of some subscriptions in one currency."""
+    now, days = query.now, Fraction(round((span.end - span.start).total_seconds()), 86_400)
+    found = [life.told for life in lives]
+    worth = {life.told.key: life.worth for life in lives}
     opening = [was_before(one, span.start, now) for one in found]
-    closing = [was_before(one, min(span.end, now + timedelta(microseconds=1)), now) for one in found]
-    changes = [change for one in found for change in changes_of(one, now) if span.start <= change.at < span.end]
+    closing = [was_before(one, min(span.end, now), now) for one in found]
+    changes = [change for one in found for change in changes_of(one, now) if span.start <= change.at < min(span.end, now)]
+
+    def mrr_of(was: Was, one: SubscriptionFact) -> Fraction:
+        return was.mrr * worth[one.key]
+
     starts = [change for change in changes if change.after.runs and not change.before.runs]
     stops = [change for change in changes if change.before.runs and not change.after.runs]
     first = [change for change in starts if change.at == first_run(change.of, now)]
     again = [change for change in starts if change not in first]
-    moved = [change.after.mrr - change.before.mrr for change in changes if change.before.runs and change.after.runs]
-    mrr_start, mrr = sum((was.mrr for was in opening), Fraction()), sum((was.mrr for was in closing), Fraction())
-    new, back = sum((one.after.mrr for one in first), Fraction()), sum((one.after.mrr for one in again), Fraction())
-    lost = sum((one.before.mrr for one in stops), Fraction())
+    moved = [mrr_of(change.after, change.of) - mrr_of(change.before, change.of) for change in changes if change.before.runs and change.after.runs]
+    mrr_start = sum((mrr_of(was, one) for was, one in zip(opening, found, strict=True)), Fraction())
+    mrr = sum((mrr_of(was, one) for was, one in zip(closing, found, strict=True)), Fraction())
+    by_calendar = sum((was.calendar_mrr * worth[one.key] for was, one in zip(closing, found, strict=True)), Fraction())
+    new = sum((mrr_of(change.after, change.of) for change in first), Fraction())
+    back = sum((mrr_of(change.after, change.of) for change in again), Fraction())
+    lost = sum((mrr_of(change.before, change.of) for change in stops), Fraction())
     grew, shrank = sum((by for by in moved if by > 0), Fraction()), -sum((by for by in moved if by < 0), Fraction())
     active_start = sum(was.runs for was in opening)
     customers_start = {one.person for one, was in zip(found, opening, strict=True) if was.runs}
@@ -122,7 +141,7 @@ def figures(found: Sequence[SubscriptionFact], span: Span, now: datetime) -> Fig
     recovered = [change for change in declined if next((state for state in change.later if state != "recycling"), None) == "active"]
     return {
         "mrr": mrr,
-        "mrr_calendar": sum((was.calendar_mrr for was in closing), Fraction()),
+        "mrr_calendar": by_calendar,
         "arr": 12 * mrr,
         "mrr_start": mrr_start,
         "new_mrr": new,
@@ -153,14 +172,14 @@ def figures(found: Sequence[SubscriptionFact], span: Span, now: datetime) -> Fig
         "churned_customers": Fraction(gone),
         "customer_churn_rate": percent(gone, len(customers_start)),
         "arpu": ratio(mrr, len(customers)),
-        "ltv": ratio(mrr * len(customers_start) * span.days, len(customers) * gone * 30),
+        "ltv": ratio(mrr * len(customers_start) * days, len(customers) * gone * 30) if customers_start else None,
         "trials_started": Fraction(len(trials)),
         "trials_converted": Fraction(sum(change.at == converted_at(change.of, now) for change in changes)),
         "trial_conversion": percent(sum(converted_at(change.of, now) is not None for change in trials), len(trials)),
         "declined_rebills": Fraction(len(declined)),
         "recovered_rebills": Fraction(len(recovered)),
         "recovery_rate": percent(len(recovered), len(declined)),
-        "recovered_mrr": sum((change.after.mrr for change in recovered), Fraction()),
+        "recovered_mrr": sum((mrr_of(change.after, change.of) for change in recovered), Fraction()),
     }
 
 
@@ -235,10 +254,25 @@ def _crossings(found: Sequence[SubscriptionFact], opening: Sequence[Was], change
     return gained, lost
 
 
-def _dimension(one: SubscriptionFact, name: str) -> str | None:
+def _exchanged(world: World, query: Query, one: SubscriptionFact) -> Life:
+    """At the rate of the day that it began, all its life, so that no rate moves what it comes to."""
+    if one.currency_assumed or one.currency == query.currency:
+        return Life(msgspec.structs.replace(one, currency=query.currency), Fraction(1))
+    rate = world.rates.rate(calendar.local(one.started_at, query.time_zone).date(), one.currency, query.currency)
+    if rate is None:
+        return Life(one, Fraction(1))
+    digits = DIGITS.get(query.currency, 2) - DIGITS.get(one.currency, 2)
+    return Life(msgspec.structs.replace(one, currency=query.currency), Fraction(rate) * Fraction(10) ** digits)
+
+
+def _dimension(world: World, one: SubscriptionFact, name: str) -> str | None:
+    contact = world.contacts.get(one.person)
     match name:
         case "product":
             return one.name or one.sku or one.product_id
         case "connection":
             return one.connection
-    raise LookupError(name)
+        case "country":
+            return contact.country if contact is not None else None
+        case _:
+            return contact.fields.get(name.removeprefix("field:")) if contact is not None else None

@@ -19,10 +19,10 @@ from tributary.contacts.rows import Root, encode, root_key
 from tributary.control.report_routes import LedgerQuery
 from tributary.drafts import AccountChange
 from tributary.errors import ReportTooLarge, StoreUnavailable
-from tributary.facts.tables import Kind, Months
+from tributary.facts.tables import ActivityFact, ContactFact, Kind, Months, TagInterval, TagsFact, TouchFact
 from tributary.ports import ContactRow
 from tributary.reports.engine import REPORTS
-from tributary.reports.query import ReportType
+from tributary.reports.query import DateMode, Model, ReportType
 
 MARCH = datetime(2026, 3, 20, 12, tzinfo=UTC)
 
@@ -120,11 +120,11 @@ def test_the_kept_answers_are_bounded(bench: ReportBench, monkeypatch: pytest.Mo
     for limit in ("1", "2", "3", "3", "2", "1"):
         bench.get("/api/reports/orders", {"range": "2026-03", "limit": limit})
     assert [query.limit for query in bench.orders.asked] == [1, 2, 3, 1]
-    monkeypatch.setattr("tributary.reports.reporting.KEPT_ROWS", 4)
+    monkeypatch.setattr("tributary.reports.reporting.KEPT_ROWS", 3)
     bench.orders.asked.clear()
     for limit in ("5", "1", "5", "1"):
         bench.get("/api/reports/orders", {"range": "2026-03", "limit": limit, "kpis": "orders"})
-    assert [query.limit for query in bench.orders.asked] == [5, 1]
+    assert [query.limit for query in bench.orders.asked] == [5, 1, 5, 1]
 
 
 def test_only_the_facts_that_it_can_need_are_opened(bench: ReportBench) -> None:
@@ -415,3 +415,72 @@ def test_what_a_report_itself_tells_rows_apart_by_is_a_column_too(every: ReportB
     assert every.get("/api/reports/funnel", asked).body["dimensions"] == ["step"]
     header = every.get("/api/reports/funnel", [*asked, ("format", "csv")]).text.splitlines()[0]
     assert header.startswith("line,step,currency,")
+
+
+def _questions(type: ReportType) -> st.SearchStrategy[list[tuple[str, str]]]:
+    """Those that fit the type of report, for the most part."""
+    kind = REPORTS[type]
+    names = st.sampled_from([one if one != "field:" else "field:plan" for one in sorted(kind.dimensions)] or ["channel"])
+    kpis = st.sampled_from([*kind.kpis()])
+    one_of_each = {
+        "range": st.sampled_from(["2026-03", "all", "last_90_days", "2026-03-08..2026-03-09", "today"]),
+        "time_zone": st.sampled_from(["America/New_York", "Pacific/Auckland", "UTC"]),
+        "scale": st.sampled_from(["day", "week", "month", "hour"]),
+        "group_by": st.lists(names, max_size=3).map(",".join),
+        "kpis": st.lists(kpis, max_size=4).map(",".join) | st.just("all"),
+        "model": st.sampled_from([*Model]),
+        "lookback": st.sampled_from(["1", "30", "lifetime"]),
+        "date_mode": st.sampled_from([*DateMode]),
+        "rebill_credit": st.sampled_from(["inherit", "own"]),
+        "currency": st.sampled_from(["USD", "JPY", "KWD"]),
+        "include_tax": st.sampled_from(["true", "false"]),
+        "compare": st.sampled_from(["previous", "previous_year", "2026-02"]),
+        "sort": kpis | names | st.just("period"),
+        "limit": st.sampled_from(["1", "100"]),
+        "format": st.sampled_from(["json", "csv"]),
+    }
+    if type is ReportType.JOURNEYS:
+        one_of_each["contact"] = st.just(f"{1:032x}")
+    if type is ReportType.VALUE_OVER_TIME:
+        one_of_each["intervals"] = st.just("0,30,400")
+    singles = st.fixed_dictionaries({}, optional=one_of_each).map(lambda given: [*given.items()])
+    ops = st.sampled_from(["is", "is_not", "contains", "not_contains", "starts_with"])
+    filters = st.lists(st.tuples(names, ops, st.sampled_from(["kon_1", "x", "'; DROP TABLE orders"])).map(lambda one: ("filter", ":".join(one))), max_size=2)
+    havings = st.lists(st.tuples(kpis, st.sampled_from(["gt", "eq", "le"])).map(lambda one: ("having", f"{one[0]}:{one[1]}:0")), max_size=1)
+    steps = st.just(STEPS if type is ReportType.FUNNEL else [])
+    return st.tuples(singles, filters, havings, steps).map(lambda parts: [pair for part in parts for pair in part])
+
+
+@given(st.sampled_from([*REPORTS]).flatmap(lambda type: st.tuples(st.just(type), _questions(type))))
+@settings(max_examples=40, deadline=None)
+def test_every_question_that_can_be_asked_of_a_report_is_answered(asked: tuple[ReportType, list[tuple[str, str]]]) -> None:
+    type, pairs = asked
+    said = EVERY.get(f"/api/reports/{type}", pairs)
+    assert said.status in (200, 400), said.text
+    if said.status == 400:
+        return
+    as_json = EVERY.get(f"/api/reports/{type}", [pair for pair in pairs if pair[0] != "format"]).body
+    keys = [row["key"] for row in as_json["rows"]]
+    assert len(keys) == len(set(keys)), "a key opens one row"
+    for key in keys[:2]:
+        opened = EVERY.get(f"/api/reports/{type}/ledger", [*(pair for pair in pairs if pair[0] not in ("format", "limit")), ("row", key)])
+        assert opened.status == 200, opened.text
+
+
+EVERY = ReportBench(
+    {
+        Kind.ORDERS: [
+            order(1, MARCH, 10_000, discount=1_000, tax=700, received=9_700, refunded=300, coupon="SPRING"),
+            order(2, MARCH + timedelta(days=30), 500, currency="JPY", rebill=True, subscription_id="S-1"),
+        ],
+        Kind.CONTACTS: [ContactFact(key=f"{number:032x}", person=f"{number:032x}", lead_at=MARCH, fields={"plan": "gold"}) for number in (1, 2)],
+        Kind.TOUCHES: [
+            TouchFact(key=f"{number:032x}", person=f"{number:032x}", happened_at=MARCH - timedelta(hours=number), connection="src_shop", channel="email")
+            for number in (1, 2)
+        ],
+        Kind.TAGS: [TagsFact(key=f"{1:032x}", person=f"{1:032x}", tags=(TagInterval(tag="vip", applied_at=MARCH),))],
+        Kind.ACTIVITIES: [ActivityFact(key=f"{1:032x}", person=f"{1:032x}", happened_at=MARCH, connection="src_shop", type="page", page="shop.example/")],
+    },
+    kinds=REPORTS,
+)
+EVERY.operator.update_account(AccountChange(report_fields=["plan"]))

@@ -15,13 +15,16 @@ from tests.kit.builders import NOON
 from tests.kit.changes import SETTINGS, StreamedWorld
 from tests.kit.contacts import DIGESTS
 from tests.kit.histories import histories
+from tributary.contacts.tags import MAX_MARKS, MAX_TAGS
 from tributary.errors import Unexpected, UnreadableMessage
 from tributary.events import Event
 from tributary.facts import of_events
+from tributary.facts.cleaning import MAX_TEXT_BYTES
 from tributary.facts.message import MAX_BYTES, pack, unpack
 from tributary.facts.of_contacts import facts_of
-from tributary.facts.tables import ActivityFact, AdSpendFact, Fact, Kind, RateFact, TouchFact
+from tributary.facts.tables import ActivityFact, AdSpendFact, Fact, Kind, RateFact, TagInterval, TagsFact, TouchFact
 from tributary.identity.rules import IdentityRules
+from tributary.messages import MAX_MESSAGE_BYTES
 
 
 def touch(number: int = 0, **given: Any) -> TouchFact:
@@ -108,3 +111,11 @@ def test_a_column_that_differs_from_its_default_is_said() -> None:
     assert json.loads(body)["activities"] == [
         {"key": "0" * 32, "version": 4, "gone": True, "person": "1" * 32, "happened_at": "2026-03-04T12:00:00Z", "connection": "s", "type": "page", "bot": True}
     ]
+
+
+def test_the_longest_row_that_there_can_be_fits_a_message_of_sqs() -> None:
+    """Tags: as many as a contact keeps, each applied and removed as often as is kept, with names as long as facts have them."""
+    names = [f"{number:03d}" + "n" * (MAX_TEXT_BYTES - 3) for number in range(MAX_TAGS)]
+    tags = tuple(TagInterval(tag=name, applied_at=NOON, removed_at=NOON) for name in names for _ in range(MAX_MARKS // 2))
+    (body,) = pack({Kind.TAGS: [TagsFact(key="0" * 32, person="1" * 32, version=2, tags=tags)]})
+    assert MAX_BYTES < len(body.encode()) < MAX_MESSAGE_BYTES

@@ -217,6 +217,21 @@ def test_a_visitor_by_the_link_of_a_customer_is_weakly_linked_and_the_customer_i
     assert fact == WeakLinkFact(key=visitor, version=2, customers=(customer,))
 
 
+def test_that_a_contact_was_merged_stands_above_the_row_of_the_identifier_that_created_it() -> None:
+    """Both are rows of one node, each with versions of its own."""
+    world = StreamedWorld()
+    world.take(track("Booked", user_id="1"))
+    world.take(track("Booked", context={"traits": {"email": "ana@quay.example"}}))
+    world.take(identify(user_id="1", traits={"email": "ana@quay.example"}))
+    rows = facts_of(world.streamed.changes, SETTINGS, DIGESTS).rows
+    (contact,) = world.facts()[Kind.CONTACTS]
+    (merged,) = {row.key for row in rows[Kind.CONTACTS]} - {contact.key}
+    said = [row for row in rows[Kind.IDENTITIES] if isinstance(row, IdentityFact) and row.key == merged]
+    newest = max(said, key=lambda row: row.version)
+    assert newest.contact == contact.key
+    assert newest.version > 1_000_000 > max(row.version for row in said if row is not newest)
+
+
 # ---------------------------------------------------------------- subscriptions and tags
 
 

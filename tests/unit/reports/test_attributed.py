@@ -281,6 +281,13 @@ def test_a_currency_without_a_rate_has_rows_and_a_total_of_its_own_and_a_note() 
     assert any("EUR" in note for note in report.notes)
 
 
+def test_the_answer_says_whose_rates_it_was_converted_by() -> None:
+    rows = facts(rate("03-01", "EUR", "1.5", source="ECB"), order("ann", "03-02", 3, currency="EUR"), order("bob", "04-02", 3))
+    assert asked(rows).rates_source == "ECB"
+    april = ranges.days(date(2026, 4, 1), date(2026, 4, 30), zone="UTC")
+    assert asked(rows, range=april).rates_source is None
+
+
 def test_a_currency_that_nobody_named_is_that_of_the_report() -> None:
     assert total(asked(facts(order("ann", "03-02", 30, currency_assumed=True)), currency="EUR"), "net_revenue", "EUR") == 30
 

@@ -36,7 +36,7 @@ class SnapshotTables:
                 self._contacts(base.get(ALL_MONTHS, []), erased=erased)
             else:
                 fresh = self._engine.some(f"fresh_{kind}")
-                self._run(relations.relation(kind, base, superseded=self.superseded(kind), moved=self._engine.some("moved"), erased=erased, fresh=fresh))
+                self._run(relations.relation(kind, base, superseded=self.superseded(kind), moved=self._moved(kind, base), erased=erased, fresh=fresh))
 
     def make_tables(self, kinds: Sequence[Kind]) -> None:
         """What is new of these kinds, and who is who among those it is of."""
@@ -51,6 +51,11 @@ class SnapshotTables:
         weak = self._manifest.of(WEAK_LINKS)
         self._run(*relations.weak(self.path_of(WEAK_LINKS, [*weak.base.files, *weak.base.gone, *weak.fresh])))
         self._run(*self._identities(kinds), *relations.PEOPLE)
+
+    def _moved(self, kind: Kind, base: relations.Months) -> bool:
+        """Whether a base names somebody who moved: if none does, no question pays for asking."""
+        paths = [path for month in sorted(base) for path in base[month]]
+        return TABLES[kind].has_person and self._engine.some("moved") and bool(self._engine.run(relations.of_moved(kind, paths)))
 
     def superseded(self, kind: Kind) -> list[str]:
         """The months of which base rows no longer stand."""

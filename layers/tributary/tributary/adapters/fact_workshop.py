@@ -112,7 +112,7 @@ class DuckWorkshop:
         """Whether files name somebody who moved, or who was erased."""
         found = False
         if moved:
-            found = bool(self._engine().run(f"SELECT 1 FROM ({relations.rows_of(kind, paths)}) r SEMI JOIN moved m ON m.node = r.person LIMIT 1"))
+            found = bool(self._engine().run(relations.of_moved(kind, paths)))
         return found or (erased and bool(self._engine().run(f"{relations.of_erased(kind, paths)} LIMIT 1")))
 
     def _write(self, kind: Kind, rows: str) -> list[Made]:

@@ -80,11 +80,7 @@ class Rebuild:
         return States(DynamoRows(lambda: self.target.dynamodb, self.target.config_table))
 
     def begin(self) -> Generations:
-        now = self.states.begin()
-        assert now.building is not None
-        # Its writers look for erased people only if there are any.
-        self._manifests(now.building).erase(frozenset())
-        return now
+        return self.states.begin()
 
     def replay(self, generation: int, seen: Callable[[int], object]) -> Counter[str]:
         """The whole log into a generation, what people entered too. Raises `StoreUnavailable`: begin again."""

@@ -57,6 +57,8 @@ ORDER_ID: Final = "order"
 SUBSCRIPTION_ID: Final = "subscription"
 _CONTACT: Final = "contact#"
 _IDENTIFIER: Final = "identifier#"
+_MERGED: Final = 1 << 40
+"""Above the version of any identifier's row."""
 _USUAL_INTERVAL: Final = 30
 _LEAST_INTERVAL: Final = 1
 
@@ -176,9 +178,10 @@ def _of_identifier(key: RowKey, image: Image, version: int) -> list[Told]:
 
 
 def _of_root(contact: str, root: Root, version: int, settings: Settings, cleaner: Cleaner) -> list[Told]:
-    """A contact that was merged is none any more: it is a node of the other."""
+    """A contact that was merged is none any more: it is a node of the other. The identifier that created it is the same node, and has a row of its own that is
+    moved sooner or later: what the contact says stands above it, so that it does not matter which of the two is told when."""
     if root.into is not None:
-        return [(Kind.IDENTITIES, IdentityFact(key=contact, version=version, contact=root.into))]
+        return [(Kind.IDENTITIES, IdentityFact(key=contact, version=_MERGED + version, contact=root.into))]
     profile = root.profile
     lead_at = lead_date(profile)
     country = country_of(profile.traits.values())

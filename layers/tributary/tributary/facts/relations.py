@@ -92,7 +92,7 @@ PEOPLE: Final = (
     WITH RECURSIVE walk AS (
         SELECT key AS node, contact AS person, 1 AS hops FROM identities
         UNION ALL
-        SELECT node, contact, hops + 1 FROM walk JOIN identities ON key = person WHERE hops < {_MOST_HOPS}
+        SELECT node, contact, hops + 1 FROM walk JOIN identities ON key = person AND contact <> key WHERE hops < {_MOST_HOPS}
     )
     SELECT node, arg_max(person, hops) AS person FROM walk GROUP BY node""",
     """CREATE TABLE visitors AS
@@ -133,6 +133,11 @@ def fresh(kind: Kind, columns: Sequence[str]) -> str:
 
 
 # ---------------------------------------------------------------- what is asked
+
+
+def of_moved(kind: Kind, paths: Sequence[str]) -> str:
+    """A row if files name somebody who moved."""
+    return f"SELECT 1 FROM ({rows_of(kind, paths)}) b SEMI JOIN moved m ON m.node = b.person LIMIT 1"
 
 
 def relation(kind: Kind, base: Months, *, superseded: Iterable[str], moved: bool, erased: bool, fresh: bool) -> str:

@@ -10,7 +10,8 @@ from tributary.reports import conversions, dimensions
 from tributary.reports.conversions import MONEY, OrdersAsked
 from tributary.reports.credits import Conversions, credited
 from tributary.reports.definitions import ADVERTISING_KPIS, LEAD_KPIS, ORDER_KPIS
-from tributary.reports.frame import Asking, Detail, Measure, Table
+from tributary.reports.frame import Asking, Detail, Measure
+from tributary.reports.payback import PAYBACK, PaybackTable
 from tributary.reports.query import DateMode, Model, Query, ReportType
 from tributary.reports.spend import Spend
 from tributary.reports.statement import Step
@@ -39,7 +40,9 @@ class Orders:
         )
         others = [name for name in ("is_new", "is_refunded", "items_sold") if getattr(asked, name)]
         sales = conversions.sales(asking, asked)
-        credits = credited(asking, Conversions(kind="order", money=money, others=others, has_items=True, by_currency=sales.by_currency))
+        credits = credited(
+            asking, Conversions(kind="order", money=money, others=others, has_items=True, any_time=sales.any_time, by_currency=sales.by_currency)
+        )
         steps = [*sales.steps, *credits.steps]
         if "repeat_customers" in measures:
             steps.append(_repeated(asking))
@@ -86,7 +89,7 @@ class Leads:
         return {Kind.CONTACTS: Months(), **conversions.needs_of_credits(query, any_time=False)}
 
     def detail(self, asking: Asking, measures: Set[str]) -> Detail:
-        credits = credited(asking, Conversions(kind="lead"))
+        credits = credited(asking, Conversions(kind="lead", any_time=False))
         once = "count_once" if credits.once else None
         of_touched = "CASE WHEN touched THEN weight ELSE 0 END" if asking.attributed else "weight"
         counted = {"leads": _adding("weight", once), "attributed_leads": _adding(of_touched, once)}
@@ -111,11 +114,12 @@ def _repeated(asking: Asking) -> Step:
 
 
 _LEGS: Final = (Orders(), Leads(), Refunds(), Spend())
-_BY_ORDERS: Final = {**ORDER_KPIS, **LEAD_KPIS, **ADVERTISING_KPIS}
-_BY_LEADS: Final = {**LEAD_KPIS, **ORDER_KPIS, **ADVERTISING_KPIS}
-_BY_SPEND: Final = {**ADVERTISING_KPIS, **LEAD_KPIS, **ORDER_KPIS}
+_ADVERTISING: Final = {**ADVERTISING_KPIS, PAYBACK.key: PAYBACK}
+_BY_ORDERS: Final = {**ORDER_KPIS, **LEAD_KPIS, **_ADVERTISING}
+_BY_LEADS: Final = {**LEAD_KPIS, **ORDER_KPIS, **_ADVERTISING}
+_BY_SPEND: Final = {**_ADVERTISING, **LEAD_KPIS, **ORDER_KPIS}
 
-ORDERS: Final = Table(
+ORDERS: Final = PaybackTable(
     type=ReportType.ORDERS,
     legs=_LEGS,
     dimensions=dimensions.ALL_NAMES,
@@ -123,7 +127,7 @@ ORDERS: Final = Table(
     all_kpis=_BY_ORDERS,
     default_kpis=("net_revenue", "orders", "customers", "aov", "customer_value", "refunds"),
 )
-ACQUISITION: Final = Table(
+ACQUISITION: Final = PaybackTable(
     type=ReportType.ACQUISITION,
     legs=_LEGS,
     dimensions=dimensions.ALL_NAMES,
@@ -133,7 +137,7 @@ ACQUISITION: Final = Table(
     default_group_by=("channel",),
     default_date_mode=DateMode.LEAD_DATE,
 )
-ADVERTISEMENT: Final = Table(
+ADVERTISEMENT: Final = PaybackTable(
     type=ReportType.ADVERTISEMENT,
     legs=_LEGS,
     dimensions=dimensions.ALL_NAMES,
@@ -142,7 +146,7 @@ ADVERTISEMENT: Final = Table(
     default_kpis=("ad_spend", "leads", "customers", "net_revenue", "cac", "roas", "profit"),
     default_group_by=("campaign",),
 )
-ATTRIBUTION: Final = Table(
+ATTRIBUTION: Final = PaybackTable(
     type=ReportType.ATTRIBUTION,
     legs=_LEGS,
     dimensions=dimensions.ALL_NAMES,
@@ -151,7 +155,7 @@ ATTRIBUTION: Final = Table(
     default_kpis=("net_revenue", "orders", "customers", "new_customers"),
     default_group_by=("channel",),
 )
-LEAD_SOURCE: Final = Table(
+LEAD_SOURCE: Final = PaybackTable(
     type=ReportType.LEAD_SOURCE,
     legs=_LEGS,
     dimensions=dimensions.ALL_NAMES,

@@ -35,6 +35,7 @@ MONEY: Final[Mapping[str, str]] = {
 _KEPT_TAX: Final = " + {tax} - greatest({returned} - {shipping}, 0)"
 _KEPT_SHIPPING: Final = " + {shipping} - least({returned}, {shipping})"
 """What is given back of tax and shipping is shipping first."""
+_AGE: Final = "greatest(0, CAST(ceil((epoch_us(o.sold_at) - epoch_us(p.lead_at)) / 86400000000) AS BIGINT))"
 _COLUMNS: Final = ("gross", "discount", "tax", "shipping", "received", "voided", "refunded", "charged_back", "returned")
 _OF_OTHERS: Final = ("received", "voided", "refunded", "charged_back")
 """What may move in a currency that is not the order's."""
@@ -104,12 +105,16 @@ class OrdersAsked:
     """Whether it is asked whose first order ever one is."""
     is_refunded: bool = False
     items_sold: bool = False
+    age_days: bool = False
+    """After how many days (begun ones count) of being a lead; only by the date of becoming one."""
 
 
 @dataclass(frozen=True)
 class Sales:
     steps: tuple[Step, ...]
     by_currency: bool
+    any_time: bool
+    """Whether what leads to one may be older than the lookback before the range."""
 
 
 def sales(asking: Asking, asked: OrdersAsked) -> Sales:
@@ -124,6 +129,7 @@ def sales(asking: Asking, asked: OrdersAsked) -> Sales:
     columns += ["f.key IS NOT NULL AS is_new"] if asked.is_new else []
     columns += ["o.refunded > 0 AS is_refunded"] if asked.is_refunded else []
     columns += ["coalesce(list_sum([one.quantity FOR one IN o.items]), 0) AS items_sold"] if asked.items_sold else []
+    columns += [f"{_AGE} AS age_days"] if asked.age_days else []
     columns += ["o.items"] if dimensions.PRODUCT in query.group_by else []
     columns += ["o.order_id AS id"] if asking.lines else []
     columns += ["o.connection"] if asking.lines or inherits else []
@@ -149,13 +155,14 @@ def sales(asking: Asking, asked: OrdersAsked) -> Sales:
         path_at = "coalesce(b.path_at, s.happened_at)"
         join = " LEFT JOIN began b ON s.rebill AND b.connection = s.connection AND b.subscription_id = s.subscription_id"
     steps.append(("conversions", f"SELECT {', '.join([chosen, f'{path_at} AS path_at', *worked_out])} FROM sales s{join}"))
-    return Sales(tuple(steps), by_currency=abroad.others)
+    any_time = inherits or query.date_mode is DateMode.LEAD_DATE
+    return Sales(tuple(steps), by_currency=abroad.others, any_time=any_time)
 
 
 def refunds(asking: Asking) -> tuple[Step, ...]:
     """Refunds by their own date, of orders sold or not, as `refunds_by_date`. Their path is the order's, and so is the day of their rate."""
     query, values = asking.query, asking.values
-    subject = _Subject(asking, moment="o.moved.happened_at", person="o.person", told=dimensions.ORDER)
+    subject = _Subject(asking, moment="o.moved.happened_at", person="o.person", told=dimensions.ORDER, path_at="coalesce(o.sold_at, o.happened_at)")
     inherits = _inherits(query)
     columns = ["CAST(o.key AS VARCHAR) || '/' || o.place AS key", "o.person", "o.moved.happened_at AS happened_at", *subject.columns]
     columns += ["coalesce(o.sold_at, o.happened_at) AS ordered_at", "o.moved.amount AS amount"]
@@ -206,8 +213,8 @@ def leads(asking: Asking) -> tuple[Step, ...]:
 class _Subject:
     """What all conversions have in common: the date that decides, the dimensions that they are told by, the filters on these."""
 
-    def __init__(self, asking: Asking, *, moment: str, person: str, told: Mapping[str, str]) -> None:
-        """`told`: dimension → SQL; what is of contacts and tags is told by the person."""
+    def __init__(self, asking: Asking, *, moment: str, person: str, told: Mapping[str, str], path_at: str | None = None) -> None:
+        """`told`: dimension → SQL; what is of contacts and tags is told by the person. `path_at`: where touches lead to, if not to the moment itself."""
         query, values = asking.query, asking.values
         self.steps: list[Step] = []
         self.joins: list[str] = []
@@ -226,7 +233,7 @@ class _Subject:
         self.columns = [f"{expression(name) or 'CAST(NULL AS VARCHAR)'} AS own_{index}" for index, name in enumerate(query.group_by) if name not in apart]
         self.columns += [f"{tags} AS tags"] if dimensions.TAG in query.group_by else []
         self.columns += ["p.lead_at"] if asks_lead_date(query) else []
-        self.where = _dated(query, moment, "p.lead_at")
+        self.where = _dated(query, moment, "p.lead_at", path_at or moment)
         for one in query.filters:
             if one.dimension == dimensions.TAG:
                 self.where.append(dimensions.any_fits(tags, one, values))
@@ -245,8 +252,8 @@ def _inherits(query: Query) -> bool:
     return asks_touches(query) and query.rebill_credit == "inherit"
 
 
-def _dated(query: Query, moment: str, lead_at: str) -> list[str]:
-    """SQL: whether something is among what the range can hold."""
+def _dated(query: Query, moment: str, lead_at: str, path_at: str) -> list[str]:
+    """SQL: whether something is among what the range can hold. What is given back of an order is credited as the order, however much later it is."""
     start, end, now = timestamp(query.range.start), timestamp(query.range.end), timestamp(query.now)
     match query.date_mode:
         case DateMode.CONVERSION_DATE:
@@ -254,7 +261,7 @@ def _dated(query: Query, moment: str, lead_at: str) -> list[str]:
         case DateMode.LEAD_DATE:
             return [f"{lead_at} >= {start}", f"{lead_at} < {end}", f"{moment} <= {now}"]
         case DateMode.TOUCH_DATE:
-            return [f"{moment} >= {start}", f"{moment} <= {timestamp(min(query.now, _latest_credited(query)))}"]
+            return [f"{moment} >= {start}", f"{moment} <= {now}", f"{path_at} <= {timestamp(_latest_credited(query))}"]
 
 
 def _formula(name: str, query: Query) -> str:
@@ -277,7 +284,7 @@ class _Abroad:
 def _abroad(asking: Asking, moment: str) -> _Abroad:
     """Asked beforehand: most shops have one currency, and their amounts then need no rates; many have no rebills."""
     query = asking.query
-    dated = _dated(query, moment, moment) if query.date_mode is not DateMode.LEAD_DATE else [f"{moment} <= {timestamp(query.now)}"]
+    dated = _dated(query, moment, moment, moment) if query.date_mode is not DateMode.LEAD_DATE else [f"{moment} <= {timestamp(query.now)}"]
     found = asking.relations.rows(
         f"SELECT CASE WHEN o.currency_assumed THEN NULL ELSE o.currency END, min({moment}), max({moment}), bool_or(len(o.others) > 0), bool_or(o.rebill) "
         f"FROM orders o WHERE {' AND '.join(dated)} GROUP BY 1"

@@ -20,6 +20,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 
 from tributary.reports import dimensions, models
 from tributary.reports.frame import Asking
@@ -39,6 +40,8 @@ class Conversions:
     """Columns that go with the conversion whole."""
     has_items: bool = False
     """Whether they are of products; then `items_sold` among `others` is each product's own."""
+    any_time: bool = True
+    """Whether what leads to one may be older than the lookback before the range."""
     by_currency: bool = False
     """Whether one may have lines of several currencies, of which only one is `counted`."""
 
@@ -168,7 +171,8 @@ FROM items WINDOW w AS (PARTITION BY key)"""
         lookback = self.query.lookback_days
         since = "" if lookback is None else f" AND t.happened_at >= c.path_at - to_hours({lookback * 24})"
         conversions = "(SELECT * FROM numbered WHERE counted)" if self.conversions.by_currency else "numbered"
-        return f"FROM {conversions} c JOIN touches t ON t.person = c.person AND t.happened_at <= c.path_at{since} WHERE {models.NO_MACHINE}"
+        bound = "" if lookback is None or self.conversions.any_time else f" AND t.happened_at >= {timestamp(self.query.range.start - timedelta(days=lookback))}"
+        return f"FROM {conversions} c JOIN touches t ON t.person = c.person AND t.happened_at <= c.path_at{since} WHERE {models.NO_MACHINE}{bound}"
 
     # Lines
 

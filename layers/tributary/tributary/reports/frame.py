@@ -42,6 +42,8 @@ from tributary.reports.statement import Step, Values, statement
 
 MAX_PERIODS_FILLED: Final = 1_000
 """Empty periods are rows of zeros up to here: more is no table that anybody reads."""
+RATES_STEP: Final = "rates_on"
+"""The step that says rates of exchange (`money.rates_step`)."""
 FIELD: Final = "field:"
 """Begins the dimensions that are custom fields, as `field:plan`."""
 
@@ -183,6 +185,8 @@ class Cells:
     totals: dict[str, dict[str, int | float]]
     overlapping: bool
     notes: tuple[str, ...]
+    rates_source: str | None = None
+    """Who says what amounts were converted by."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -224,8 +228,9 @@ class Table:
                 for currency, sums in sorted(now.totals.items(), key=lambda total: (total[0] != query.currency, total[0]))
             ),
             overlapping=now.overlapping,
-            coverage_pct=self._coverage(query, now),
+            coverage_pct=self._coverage(query, kpis, now),
             notes=now.notes,
+            rates_source=now.rates_source,
         )
 
     def ledger(self, query: Query, relations: Relations, *, row_key: str | None, kpi: str, limit: int, offset: int) -> Ledger:
@@ -265,9 +270,13 @@ class Table:
 
     def _asked(self, query: Query, kpis: Sequence[Kpi]) -> list[tuple[Leg, Set[str]]]:
         """The legs that the KPIs are made of, each with what is asked of it, its coverage included."""
-        wanted = {name for kpi in kpis for name in kpi.measures}
+        wanted = self._asked_measures(kpis)
         more = self._is_attributed(query)
         return [(leg, measures | set(leg.coverage or ()) if more else measures) for leg in self.legs if (measures := leg.measures & wanted)]
+
+    def _asked_measures(self, kpis: Sequence[Kpi]) -> set[str]:
+        """What legs have to count for the KPIs."""
+        return {name for kpi in kpis for name in kpi.measures}
 
     def _is_attributed(self, query: Query) -> bool:
         return any(name in self.touch_dimensions for name in query.group_by)
@@ -286,13 +295,14 @@ class Table:
     def _cells(self, query: Query, relations: Relations, kpis: Sequence[Kpi]) -> Cells:
         rows: dict[RowId, dict[str, int | float]] = {}
         totals: dict[str, dict[str, int | float]] = {query.currency: {}}
-        overlapping = False
+        overlapping = converts = False
         notes: list[str] = []
         by = self._by(query)
         for leg, measures in self._asked(query, kpis):
             asking = self._asking(query, relations)
             detail = leg.detail(asking, measures)
             overlapping |= detail.overlapping
+            converts |= any(RATES_STEP in (name, *sql.split()) for name, sql in detail.steps)
             notes += detail.notes
             for is_total, currency, *found in asking.rows(_adding_up(detail, by)):
                 told, of_row, of_total = found[: len(by)], found[len(by) : len(by) + len(detail.measures)], found[len(by) + len(detail.measures) :]
@@ -304,7 +314,13 @@ class Table:
             rows = {RowId(currency, None, True, ()): sums for currency, sums in totals.items()}
         for currency in totals.keys() - {query.currency}:
             notes.append(f"No rate is known for amounts in {currency}, at least not for all days: these stand apart, in no other total.")
-        return Cells(self._filled(query, rows), totals, overlapping, tuple(dict.fromkeys(notes)))
+        source = _rates_source(query, relations) if converts else None
+        cells = Cells(self._filled(query, rows), totals, overlapping, tuple(dict.fromkeys(notes)), source)
+        self._worked_out(query, relations, kpis, cells)
+        return cells
+
+    def _worked_out(self, query: Query, relations: Relations, kpis: Sequence[Kpi], cells: Cells) -> None:
+        """For reports with measures that follow from others, and not from lines: they are put into the cells here."""
 
     def _row_id(self, query: Query, currency: str, told: Sequence[Any]) -> RowId:
         rest = list(told)
@@ -349,15 +365,14 @@ class Table:
         assert before is not None
         return dict(zip(now.buckets, before.buckets, strict=False))
 
-    def _coverage(self, query: Query, cells: Cells) -> float | None:
+    def _coverage(self, query: Query, kpis: Sequence[Kpi], cells: Cells) -> float | None:
         if not self._is_attributed(query):
             return None
-        sums = cells.totals[query.currency]
-        for leg in self.legs:
-            if leg.coverage is not None and leg.coverage[1] in sums:
-                covered, all_of_it = (sums[name] for name in leg.coverage)
-                return round(100 * covered / all_of_it, 4) if all_of_it else None
-        return None
+        found = next((leg.coverage for leg, _ in self._asked(query, kpis) if leg.coverage is not None), None)
+        if found is None:
+            return None
+        covered, all_of_it = (cells.totals[query.currency].get(name, 0) for name in found)
+        return round(100 * covered / all_of_it, 4) if all_of_it else None
 
     # What is behind it
 
@@ -448,6 +463,11 @@ class _Told(NamedTuple):
     """Of its period."""
     sums: Sums
     before: Sums | None
+
+
+def _rates_source(query: Query, relations: Relations) -> str | None:
+    found = relations.rows("SELECT DISTINCT source FROM rates WHERE to_currency = ? AND source <> '' ORDER BY source", [query.currency])
+    return ", ".join(source for (source,) in found) or None
 
 
 def _adding_up(detail: Detail, by: Sequence[str]) -> str:

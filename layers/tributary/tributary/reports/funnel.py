@@ -17,10 +17,10 @@ from tributary.facts.tables import Kind, Months, Needs
 from tributary.page_address import host_of, split
 from tributary.ports import Relations
 from tributary.reports import dimensions
-from tributary.reports.answer import Ledger, Report
+from tributary.reports.answer import Ledger, Report, Value
 from tributary.reports.credits import Conversions, credited
 from tributary.reports.frame import Asking, Detail, Measure, Table
-from tributary.reports.kpis import Kpi, named
+from tributary.reports.kpis import Kpi, Sums, named
 from tributary.reports.periods import timestamp
 from tributary.reports.query import DateMode, Query, ReportType
 from tributary.reports.query import Step as FunnelStep
@@ -49,6 +49,20 @@ MEASURES: Final[Mapping[str, Measure]] = {
     "revenue": Measure(value="CASE WHEN reached THEN revenue ELSE 0 END", of_total="CASE WHEN step_number = 1 THEN revenue ELSE 0 END"),
     "orders": Measure(value="share * CASE WHEN reached THEN orders ELSE 0 END", of_total="share * CASE WHEN step_number = 1 THEN orders ELSE 0 END"),
 }
+
+
+@dataclass(frozen=True, kw_only=True)
+class MedianTime(Kpi):
+    """None where nobody got there: that takes no time, and not the least."""
+
+    @property
+    def measures(self) -> Set[str]:
+        return {*self.over, "went_on"}
+
+    def of(self, sums: Sums) -> Value:
+        return super().of(sums) if sums.get("went_on") else None
+
+
 KPIS: Final[Mapping[str, Kpi]] = named(
     Kpi(
         key="entrants",
@@ -78,7 +92,7 @@ KPIS: Final[Mapping[str, Kpi]] = named(
         adds_up=False,
         definition="People of the step before who did not reach this one by now.",
     ),
-    Kpi(
+    MedianTime(
         key="median_time",
         name="Median time",
         unit="seconds",

@@ -17,6 +17,8 @@ Sums = Mapping[str, int | float]
 
 _DIGITS: Final[Mapping[str, int]] = {"percent": 4}
 _OTHER_DIGITS: Final = 6
+_NOTHING: Final = 1e-9
+"""Less than this is what floats leave of parts that cancel out."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,11 +46,11 @@ class Kpi:
         return {name for name, _ in signed(self.over + self.under)}
 
     def of(self, sums: Sums) -> Value:
-        top = total_of(self.over, sums)
         if not self.under:
-            return top
-        bottom = total_of(self.under, sums)
-        return round(self.times * top / bottom, _DIGITS.get(self.unit, _OTHER_DIGITS)) if bottom else None
+            return total_of(self.over, sums)
+        # What is divided is not rounded before: of a hundredth of an order the sixth digit is one in ten thousand.
+        top, bottom = added(self.over, sums), added(self.under, sums)
+        return round(self.times * top / bottom, _DIGITS.get(self.unit, _OTHER_DIGITS)) if abs(bottom) > _NOTHING else None
 
 
 def signed(terms: tuple[str, ...]) -> Iterator[tuple[str, int]]:
@@ -57,8 +59,13 @@ def signed(terms: tuple[str, ...]) -> Iterator[tuple[str, int]]:
         yield (term[1:], -1) if term.startswith("-") else (term, 1)
 
 
+def added(terms: tuple[str, ...], sums: Sums) -> int | float:
+    return sum(sign * sums.get(name, 0) for name, sign in signed(terms))
+
+
 def total_of(terms: tuple[str, ...], sums: Sums) -> int | float:
-    found = sum(sign * sums.get(name, 0) for name, sign in signed(terms))
+    """What the terms come to, as it is shown."""
+    found = added(terms, sums)
     return round(found, _OTHER_DIGITS) if isinstance(found, float) else found
 
 

@@ -26,17 +26,17 @@ DEFINITIONS: Final[dict[Model, str]] = {
     Model.FIRST_PAID: "The first touch of a paid channel gets all; where none is paid, the first.",
     Model.LEAD_SOURCE: "The last touch before the person became a lead gets all; where there is none, the first.",
     Model.LINEAR: "All touches get the same.",
-    Model.POSITION: "The first and the last touch get 40 % each, those between share 20 %; of two each gets half.",
-    Model.W_SHAPED: "The first touch, the one that made the lead and the last get 30 % each, the others share 10 %; where there are no others, these share all.",
+    Model.POSITION: "The first and the last touch get 40 % each, those between share 20 %; of two each has half.",
+    Model.W_SHAPED: "The first touch, the one that made the lead and the last get 30 % each, the others share 10 %; without others these share all.",
     Model.TIME_DECAY: "A touch gets half as much as one that is a half-life later.",
     Model.ANY_TOUCH: "Every row that a touch belongs to gets all, once: rows overlap, and the total counts each conversion once.",
     Model.FULL_IMPACT: "The rows of the first touch, the one that made the lead and the last get all, once: rows overlap, and the total counts each conversion "
     "once. A touch that made somebody opt in again is not known.",
 }
 
-_ORDER: Final = "row(t.happened_at, t.connection, t.key)"
-_IS_PAID: Final = f"t.channel IN ({', '.join(repr(channel.value) for channel in PAID)})"
-_NOT_DIRECT: Final = f"t.channel <> '{Channel.DIRECT}'"
+_ORDER: Final = "t.happened_at, t.connection, t.key"
+_IS_PAID: Final = f"(t.channel IN ({', '.join(repr(channel.value) for channel in PAID)}))"
+_NOT_DIRECT: Final = f"(t.channel <> '{Channel.DIRECT}')"
 NO_MACHINE: Final = f"t.channel <> '{Channel.BOT}'"
 _WEIGHT_ONE: Final = 10**9
 """Of time decay: what the last touch weighs."""
@@ -45,20 +45,20 @@ _DAY_US: Final = 86_400_000_000
 
 def pick(model: Model, touch: str) -> str:
     """SQL: what a model of one touch picks of the path, as an aggregate over `touches t` of the conversion `c`. `touch`: an expression that is never NULL."""
-    first, last = f"arg_min({touch}, {_ORDER})", f"arg_max({touch}, {_ORDER})"
+    first, last = f"arg_min({touch}, row({_ORDER}))", f"arg_max({touch}, row({_ORDER}))"
     match model:
         case Model.FIRST_TOUCH:
             return first
         case Model.LAST_TOUCH:
             return last
         case Model.LAST_NON_DIRECT:
-            return f"coalesce({last} FILTER (WHERE {_NOT_DIRECT}), {last})"
+            return f"arg_max({touch}, row({_NOT_DIRECT}, {_ORDER}))"
         case Model.FIRST_NON_DIRECT:
-            return f"coalesce({first} FILTER (WHERE {_NOT_DIRECT}), {first})"
+            return f"arg_min({touch}, row(NOT {_NOT_DIRECT}, {_ORDER}))"
         case Model.LAST_PAID:
-            return f"coalesce({last} FILTER (WHERE {_IS_PAID}), {last})"
+            return f"arg_max({touch}, row({_IS_PAID}, {_ORDER}))"
         case Model.FIRST_PAID:
-            return f"coalesce({first} FILTER (WHERE {_IS_PAID}), {first})"
+            return f"arg_min({touch}, row(NOT {_IS_PAID}, {_ORDER}))"
         case Model.LEAD_SOURCE:
             return f"coalesce({last} FILTER (WHERE t.happened_at <= c.lead_at), {first})"
         case _:

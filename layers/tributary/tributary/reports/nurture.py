@@ -150,7 +150,8 @@ class NurtureLeg:
 
     def detail(self, asking: Asking, measures: Set[str]) -> Detail:
         query = asking.query
-        own = {dimensions.TAG: "x.tag", dimensions.CONNECTION: "NULL"} if _by_tag(query) else _OWN
+        # What is told by tags is of no email.
+        own = dict.fromkeys(_OWN, "NULL") | {dimensions.TAG: "x.tag"} if _by_tag(query) else _OWN
         columns = ["x.key", "x.person", "x.happened_at", "x.what", *(["x.connection"] if asking.lines else [])]
         steps: list[Step] = [("happenings", _tagged(query) if _by_tag(query) else _emails(query))]
         steps += conversions(asking, source="happenings", columns=columns, at="x.happened_at", own=own)

@@ -151,7 +151,8 @@ def _fixed(cost: FixedCost, query: Query, last: date, values: Values) -> str:
     names = ", ".join(f"CAST({values.add(said[name])} AS VARCHAR)" if said.get(name) is not None else "NULL" for name in _OF_SPEND)
     return (
         f"SELECT false, CAST(unnest(generate_series(CAST({values.add(days[0])} AS DATE), CAST({values.add(days[1])} AS DATE), to_days(1))) AS DATE),\n"
-        f"CAST({values.add(cost.currency)} AS VARCHAR), CAST({values.add(cost.amount)} AS BIGINT), {names}, NULL, NULL, NULL, CAST({values.add(cost.id)} AS VARCHAR)"
+        f"CAST({values.add(cost.currency)} AS VARCHAR), CAST({values.add(cost.amount)} AS BIGINT), {names}, NULL, NULL, NULL, "
+        f"CAST({values.add(cost.id)} AS VARCHAR)"
     )
 
 
@@ -171,22 +172,23 @@ def _foreign(asking: Asking, last: date) -> set[str]:
 
 def _known(query: Query, told: list[str]) -> list[Step]:
     """`known`: what touches are named by; then a step a level: id → the names under which most of its touches came."""
-    struct = ", ".join(f"told_{index} := {dimensions.TOUCH[name]}" for index, name in enumerate(told))
     since = _known_since(query)
     bounds = [f"t.happened_at < {timestamp(min(query.range.end, query.now))}", *([f"t.happened_at >= {timestamp(since)}"] if since is not None else [])]
     paid = ", ".join(f"'{channel.value}'" for channel in models.PAID)
-    known = f"""SELECT t.ad_id, t.adset_id, t.campaign_id, t.source, t.campaign, t.channel IN ({paid}) AS is_paid, struct_pack({struct}) AS told,
-    count(*) AS touches, max(t.happened_at) AS latest
+    apart = {"ad_id", "adset_id", "campaign_id", "source", "campaign"}
+    columns = sorted(apart | {dimensions.TOUCH[name].removeprefix("t.") for name in told})
+    known = f"""SELECT {", ".join(f"t.{column}" for column in columns)}, t.channel IN ({paid}) AS is_paid, count(*) AS touches, max(t.happened_at) AS latest
 FROM touches t WHERE {models.NO_MACHINE} AND {" AND ".join(bounds)} GROUP BY ALL"""
-    return [("known", known), *(_named(level) for level in _LEVELS)]
+    return [("known", known), *(_named(level, told) for level in _LEVELS)]
 
 
-def _named(level: _Level) -> Step:
+def _named(level: _Level, told: list[str]) -> Step:
     paid = " AND k.is_paid" if level.paid_only else ""
+    struct = ", ".join(f"told_{index} := k.{dimensions.TOUCH[name].removeprefix('t.')}" for index, name in enumerate(told))
     return (
         level.name,
         f"""SELECT id, arg_max(told, row(touches, latest, told)) AS told
-FROM (SELECT {level.of_touch} AS id, k.told, sum(k.touches) AS touches, max(k.latest) AS latest
+FROM (SELECT {level.of_touch} AS id, struct_pack({struct}) AS told, sum(k.touches) AS touches, max(k.latest) AS latest
     FROM known k WHERE {level.of_touch} IS NOT NULL{paid} GROUP BY 1, 2)
 GROUP BY id""",
     )

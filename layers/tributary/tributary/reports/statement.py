@@ -9,7 +9,7 @@ from typing import Any, Final
 Step = tuple[str, str]
 """A step of a statement (`WITH name AS (sql)`): its name, and a SELECT that may read the steps before it."""
 
-_MATERIALIZED: Final = frozenset({"sales", "named_orders", "unnamed", "numbered"})
+_MATERIALIZED: Final = frozenset({"sales", "named_orders", "unnamed", "numbered", "known"})
 """Steps that the planner is not to look into: several others read them, or it would put the joins behind them into an order that begins with `connection`, of
 which all rows have the same."""
 _PLACE: Final = re.compile(r"\$(\d+)")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import replace
+from datetime import timedelta
 
 from tributary.facts.tables import Kind, Months, Needs
 from tributary.reports import dimensions
@@ -45,23 +46,17 @@ def conversions(asking: Asking, *, source: str, columns: Sequence[str], at: str,
 
 
 def needs_of(query: Query, happened: Months) -> Needs:
-    """What dimensions and credits need beside the things themselves, which happened in these months."""
+    """What dimensions and credits need beside the things themselves, which happened in these months; those that have a first one, since the range began."""
     found: dict[Kind, Months] = {}
     if dimensions.TAG in dimensions.named_by(query):
         found[Kind.TAGS] = Months()
     if _asks_contacts(query):
         found[Kind.CONTACTS] = Months()
     if asks_touches(query):
-        known_since = happened.first is not None and query.lookback_days is not None
-        first = months_before(happened.first or "", (query.lookback_days or 0) // 28 + 1) if known_since else None
-        found[Kind.TOUCHES] = Months(first, happened.last)
+        any_time = happened.first is None or query.lookback_days is None
+        since = None if any_time else query.range.start - timedelta(days=query.lookback_days or 0)
+        found[Kind.TOUCHES] = Months(months(since, None).first, happened.last)
     return found
-
-
-def months_before(month: str, count: int) -> str:
-    """The month so many before one, as `2026-03`."""
-    year, number = divmod(int(month[:4]) * 12 + int(month[5:7]) - 1 - count, 12)
-    return f"{year:04}-{number + 1:02}"
 
 
 def until_now(query: Query) -> Months:

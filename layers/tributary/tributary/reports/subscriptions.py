@@ -386,7 +386,7 @@ class SubscriptionTable(Table):
                     sums[stock] = sums.get(stock, 0) + there.get(stock, 0)
                 there = {stock: sums[stock] + sums.get(moved, 0) for stock, moved in STOCKS.items()}
                 rows[row_id] = sums | {DAYS: lengths[bucket]}
-        return Cells(rows, cells.totals, cells.overlapping, cells.notes)
+        return Cells(rows, cells.totals, cells.overlapping, cells.notes, cells.rates_source)
 
 
 def _days_of(of: Range) -> float:
