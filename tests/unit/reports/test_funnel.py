@@ -8,7 +8,7 @@ import pytest
 
 from tests.kit.facts import MemoryFacts
 from tests.unit.reports.rows import at, by, contact, event, node, order, page, question, tagged, total, touch
-from tributary.facts.tables import Kind, Movement, StateMark, SubscriptionFact
+from tributary.facts.tables import Kind, Months, Movement, StateMark, SubscriptionFact
 from tributary.reports.answer import Report
 from tributary.reports.funnel import FUNNEL
 from tributary.reports.query import Filter, Model, Query, ReportType, Scale, Step
@@ -147,6 +147,15 @@ def test_steps_may_be_tags_orders_and_subscriptions() -> None:
     steps = [("tag", "vip"), ("order", "started"), ("order", "sold"), ("subscription", "active"), ("order", "rebilled"), ("order", "refunded")]
     found = asked(relations, steps=tuple(Step(kind=kind, value=value, label=value) for kind, value in steps))  # type: ignore[arg-type]
     assert [row.values["entrants"] for row in found.rows] == [2, 1, 1, 1, 1, 1]
+
+
+def test_an_invoice_is_a_step_on_the_day_that_its_money_moved_whenever_its_order_was() -> None:
+    said = (("decline", "2026-03-05"), ("payment", "2026-03-06"), ("refund", "2026-03-20"))
+    moved = tuple(Movement(kind=kind, happened_at=at(day), currency="USD", amount=100) for kind, day in said)
+    relations = facts(orders=[order(1, "2026-02-27", 100, movements=moved), order(2, "2026-03-02", 100, movements=moved[1:2])])
+    steps = tuple(Step(kind="invoice", value=value, label=value) for value in ("declined", "paid", "refunded"))
+    assert [row.values["entrants"] for row in asked(relations, steps=steps).rows] == [1, 1, 1]
+    assert FUNNEL.needs(asking(steps=steps))[Kind.ORDERS] == Months()
 
 
 def test_a_declined_or_cancelled_order_is_a_step() -> None:

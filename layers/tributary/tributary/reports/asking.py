@@ -56,6 +56,7 @@ MAX_INTERVAL_DAYS: Final = 3_660
 DEFAULT_INTERVALS: Final = (1, 7, 30, 365)
 
 MODEL_ALIASES: Final = {"purchase_touch": Model.LAST_TOUCH, "opt_in": Model.LEAD_SOURCE}
+INVOICE_STEPS: Final = ("paid", "declined", "voided", "refunded", "charged_back")
 ORDER_STEPS: Final = ("started", "sold", "declined", "cancelled", "refunded", "rebilled")
 
 _CONTACT: Final = re.compile(r"[0-9a-f]{32}")
@@ -524,6 +525,8 @@ class _Reading:
                 self._say("steps", f"A step is `kind:value`, as event:Product Viewed; a kind is one of {', '.join(get_args(StepKind))}.")
             elif kind == "order" and value not in ORDER_STEPS:
                 self._say("steps", f"An order is one of {', '.join(ORDER_STEPS)}.")
+            elif kind == "invoice" and value not in INVOICE_STEPS:
+                self._say("steps", f"An invoice is one of {', '.join(INVOICE_STEPS)}.")
             else:
                 found.append(Step(kind=kind, value=value, label=f"{kind} {value}"))  # type: ignore[arg-type]  # checked above
         return tuple(found)

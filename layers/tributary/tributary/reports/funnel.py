@@ -19,7 +19,7 @@ from tributary.ports import Relations
 from tributary.reports import dimensions
 from tributary.reports.answer import Ledger, Report, Value
 from tributary.reports.credits import Conversions, credited
-from tributary.reports.frame import Asking, Detail, Measure, Table
+from tributary.reports.frame import Asking, Detail, Measure, Table, together
 from tributary.reports.kpis import Kpi, Sums, named
 from tributary.reports.periods import timestamp
 from tributary.reports.query import DateMode, Query, ReportType
@@ -33,6 +33,8 @@ STEP: Final = "step"
 CHECKOUT_STARTED: Final = "Checkout Started"
 _ORDER_EVENTS: Final[Mapping[str, tuple[str, ...]]] = {"started": (CHECKOUT_STARTED,), "declined": ("Order Declined",), "cancelled": ("Order Cancelled",)}
 """What of orders is told by events: they say when."""
+_INVOICES: Final[Mapping[str, str]] = {"paid": "payment", "declined": "decline", "voided": "void", "refunded": "refund", "charged_back": "chargeback"}
+"""Movements of an order's money, each on its own day."""
 
 MEASURES: Final[Mapping[str, Measure]] = {
     "reached": Measure(value="weight * (reached)::INT", of_total="weight * (reached AND step_number = 1)::INT"),
@@ -115,11 +117,11 @@ class FunnelLeg:
 
     def needs(self, query: Query, measures: Set[str]) -> Needs:
         later = until_now(query)
-        found: dict[Kind, Months] = dict(needs_of(query, later))
+        found: Needs = needs_of(query, later)
         for step in query.steps:
-            found |= _needs_of_step(step, later)
+            found = together((found, _needs_of_step(step, later)))
         if measures & _MONEY:
-            found |= {Kind.ORDERS: later, Kind.RATES: Months()}
+            found = together((found, {Kind.ORDERS: later, Kind.RATES: Months()}))
         return found
 
     def detail(self, asking: Asking, measures: Set[str]) -> Detail:
@@ -170,8 +172,10 @@ def _needs_of_step(step: FunnelStep, later: Months) -> Needs:
             return {Kind.TAGS: Months()}
         case "subscription":
             return {Kind.SUBSCRIPTIONS: Months()}
+        case "invoice":
+            return {Kind.ORDERS: Months()}  # its money may move long after an order
         case "order":
-            found = {} if step.value in ("declined", "cancelled") else {Kind.ORDERS: later}
+            found = {} if step.value in ("declined", "cancelled") else {Kind.ORDERS: Months() if step.value == "refunded" else later}
             return found | ({Kind.ACTIVITIES: later} if step.value in _ORDER_EVENTS else {})
 
 
@@ -198,6 +202,8 @@ def _hits(query: Query, values: Values) -> str:
         if step.kind == "order":
             for moment, condition in _on_order(step.value):
                 on_orders.setdefault(moment, []).append((number, condition))
+        elif step.kind == "invoice":
+            on_orders.setdefault("moved_at", []).append((number, f"moved = '{_INVOICES[step.value]}'"))
         elif step.kind == "tag":
             parts.append(_hit(_TAGS, "applied_at", [(number, f"tag = {values.add(step.value)}")], within))
         elif step.kind == "subscription":

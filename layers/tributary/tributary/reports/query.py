@@ -62,7 +62,7 @@ RebillCredit = Literal["inherit", "own"]
 """A rebill is credited as the order that its subscription began with, or by the touches before itself."""
 FilterOp = Literal["is", "is_not", "contains", "not_contains", "starts_with"]
 HavingOp = Literal["gt", "ge", "lt", "le", "eq"]
-StepKind = Literal["event", "page", "tag", "order", "subscription"]
+StepKind = Literal["event", "page", "tag", "order", "invoice", "subscription"]
 
 
 class _Part(msgspec.Struct, frozen=True, kw_only=True):
@@ -101,7 +101,8 @@ class Having(_Part, frozen=True, kw_only=True):
 
 class Step(_Part, frozen=True, kw_only=True):
     """Of a funnel. `event`: a track event's name; `page`: a page's address, or its beginning before a `*`; `tag`: a tag that is applied; `order`: `started`,
-    `sold`, `declined`, `cancelled`, `refunded`, `rebilled`; `subscription`: a state."""
+    `sold`, `declined`, `cancelled`, `refunded`, `rebilled`; `invoice`: `paid`, `declined`, `voided`, `refunded`, `charged_back`, of any order;
+    `subscription`: a state."""
 
     kind: StepKind
     value: str
