@@ -11,7 +11,7 @@ from tests.unit.reports.rows import at, by, contact, event, node, order, page, q
 from tributary.facts.tables import Kind, Movement, StateMark, SubscriptionFact
 from tributary.reports.answer import Report
 from tributary.reports.funnel import FUNNEL
-from tributary.reports.query import Model, Query, ReportType, Scale, Step
+from tributary.reports.query import Filter, Model, Query, ReportType, Scale, Step
 
 VIEWED = Step(kind="event", value="Product Viewed", label="viewed")
 ADDED = Step(kind="event", value="Product Added", label="added")
@@ -199,6 +199,13 @@ def test_rows_are_told_apart_by_country_and_by_the_day_of_entering() -> None:
     found = {(row.dimensions["period"], row.dimensions["step"]): row.values["entrants"] for row in weeks.rows}
     assert found["2026-03-02", "1. viewed"] == 3
     assert found["2026-03-30", "3. sold"] == 1
+
+
+def test_a_filter_by_connection_chooses_where_people_enter() -> None:
+    activities = [event(1, "2026-03-02", "Product Viewed"), event(1, "2026-03-05", "Product Viewed", connection="app"), event(1, "2026-03-06", "Product Added")]
+    chosen = (Filter(dimension="connection", op="is", values=("app",)),)
+    found = asked(facts(activities=activities), steps=(VIEWED, ADDED), filters=chosen).rows
+    assert [(row.values["entrants"], row.values["median_time"]) for row in found] == [(1, 0), (1, 86400)]
 
 
 def test_steps_are_in_order_within_each_period() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from datetime import date
 from decimal import Decimal
 from typing import Any
@@ -338,3 +339,27 @@ def test_orders_and_touches_are_read_only_where_asked_for() -> None:
     assert set(SUBSCRIPTIONS.needs(question(kpis=("mrr",)))) == {Kind.SUBSCRIPTIONS, Kind.RATES}
     assert set(SUBSCRIPTIONS.needs(question(kpis=("mrr",), group_by=("channel",)))) == {Kind.SUBSCRIPTIONS, Kind.RATES, Kind.ORDERS, Kind.TOUCHES}
     assert SUBSCRIPTIONS.needs(question(kpis=("net_revenue",)))[Kind.ORDERS] == ("2026-03", "2026-04")
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_what_is_told_by_both_ends_alone_is_what_all_changes_come_to(seed: int) -> None:
+    """Both ways of asking: those KPIs alone, and together with others, which need every change."""
+    rng = random.Random(seed)
+    rows = [_at_random(number, rng) for number in range(30)]
+    short = ("mrr", "mrr_start", "net_new_mrr", "mrr_calendar", "arr", "active", "active_start", "on_trial", "paused", "new_subscriptions", "cancellations")
+    for said in ({}, {"group_by": ("product",)}, {"now": at("2026-03-17")}, {"group_by": ("connection",), "currency": "EUR"}):
+        ends = asked(*rows, kpis=short, **said)
+        changes = asked(*rows, kpis=(*short, "churned_customers"), **said)
+        found = [one.values for one in ends.rows] + [one.values for one in ends.totals]
+        expected = [one.values for one in changes.rows] + [one.values for one in changes.totals]
+        for values, others in zip(found, expected, strict=True):
+            assert values == pytest.approx({name: others[name] for name in short})
+
+
+def _at_random(number: int, rng: random.Random) -> SubscriptionFact:
+    """Few moments, so that several marks are of one."""
+    moments = sorted(rng.choice(range(1, 30)) for _ in range(rng.randrange(1, 7)))
+    days_of = [f"2026-{3 if day > 8 else 2:02}-{day:02}" for day in moments]
+    marks = [(day, rng.choice(["trial", "active", "recycling", "paused", "cancelled", "completed"])) for day in sorted(days_of)]
+    terms = tuple(RateMark(happened_at=at(day), price=rng.randrange(1, 9) * 100, interval_days=rng.choice([1, 7, 30, 365])) for day in sorted(days_of)[:3])
+    return subscription(number, *marks, rates=terms, name=rng.choice(["Club", "Box"]), currency=rng.choice(["USD", "USD", "EUR"]))

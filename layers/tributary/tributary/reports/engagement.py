@@ -125,7 +125,7 @@ class EngagementLeg:
         query = asking.query
         with_sessions = "sessions" in measures
         columns = ["x.key", "x.person", "x.happened_at", "x.what", *(["x.session"] if with_sessions else []), *(["x.connection"] if asking.lines else [])]
-        steps: list[Step] = [("done", _done(query, with_sessions=with_sessions))]
+        steps: list[Step] = [("done", _done(query, with_sessions=with_sessions, with_emails=bool(measures & {"opens", "clicks"})))]
         steps += conversions(asking, source="done", columns=columns, at="x.happened_at", own=_OWN)
         if "engaged_customers" in measures:
             steps.append(("buyers", f"SELECT DISTINCT person FROM orders WHERE {_within(query, 'sold_at')}"))
@@ -139,13 +139,11 @@ def _within(query: Query, moment: str) -> str:
     return f"{moment} >= {timestamp(query.range.start)} AND {moment} < {timestamp(query.range.end)} AND {moment} <= {timestamp(query.now)}"
 
 
-def _done(query: Query, *, with_sessions: bool) -> str:
+def _done(query: Query, *, with_sessions: bool, with_emails: bool) -> str:
     """SQL: what people did in the range. `session`: of one person's, the number; what a filter leaves out is part of it too."""
     opened, clicked = (", ".join(f"'{name}'" for name in EVENTS[what]) for what in ("opened", "clicked"))
-    what = (
-        f"CASE WHEN type IN ('page', 'screen') THEN 'viewed' WHEN type <> 'track' THEN 'told' WHEN lower(name) IN ({opened}) THEN 'opened' "
-        f"WHEN lower(name) IN ({clicked}) THEN 'clicked' ELSE 'did' END AS what"
-    )
+    emails = f"WHEN lower(name) IN ({opened}) THEN 'opened' WHEN lower(name) IN ({clicked}) THEN 'clicked' " if with_emails else ""
+    what = f"CASE WHEN type IN ('page', 'screen') THEN 'viewed' WHEN type <> 'track' THEN 'told' {emails}ELSE 'did' END AS what"
     columns = "key, person, happened_at, connection, page, campaign, email_campaign, email_flow, email_message, email_link, email_list"
     select = f"SELECT {columns}, CASE WHEN type = 'track' THEN name END AS event, {what}"
     where = f"FROM activities WHERE NOT bot AND {_within(query, 'happened_at')}"

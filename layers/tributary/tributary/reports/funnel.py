@@ -125,10 +125,10 @@ class FunnelLeg:
     def detail(self, asking: Asking, measures: Set[str]) -> Detail:
         query, values = asking.query, asking.values
         count = len(query.steps)
-        steps: list[Step] = [("hits", _hits(query, values)), *_walked(query)]
+        steps: list[Step] = [("hits", _hits(query, values)), *_walked(query, values)]
         has_money = bool(measures & _MONEY)
         if has_money:
-            steps += [sales(asking, since=query.range.start), ("spent", _SPENT)]
+            steps += [sales(asking, of="s1", since=query.range.start), ("spent", _SPENT)]
         steps.append(("entrants", _entrants(values.add(query.currency), count, has_money=has_money)))
         times = [f"t{number}" for number in range(1, count + 1)]
         others = ("orders", *times)
@@ -256,10 +256,11 @@ def page_address(said: str) -> str:
 # Who came how far
 
 
-def _walked(query: Query) -> list[Step]:
+def _walked(query: Query, values: Values) -> list[Step]:
     """SQL: `s1`, …: who reached the step, and when each step until it."""
     end = timestamp(min(query.range.end, query.now))
-    entered = f"steps & 1 <> 0 AND hit_at < {end}"
+    chosen = [dimensions.fits("connection", one, values) for one in query.filters if one.dimension == dimensions.CONNECTION]
+    entered = " AND ".join([f"steps & 1 <> 0 AND hit_at < {end}", *chosen])
     found: list[Step] = [("s1", f"SELECT person, min(hit_at) AS t1, arg_min(connection, hit_at) AS connection FROM hits WHERE {entered} GROUP BY person")]
     for number in range(2, len(query.steps) + 1):
         step = query.steps[number - 1]

@@ -126,7 +126,7 @@ def _paths(asking: Asking, path_by: Sequence[str]) -> str:
     query = asking.query
     lookback = "" if query.lookback_days is None else f" AND t.happened_at >= c.path_at - to_hours({query.lookback_days * 24})"
     names = ", ".join(f"coalesce({dimensions.TOUCH[name]}, '-')" for name in path_by)
-    told = f"concat_ws(' / ', {names})"
+    told = f"concat_ws(' / ', {names})" if len(path_by) > 1 else names
     fitting = [f"bool_or({dimensions.fits(dimensions.TOUCH[one.dimension], one, asking.values)})" for one in query.filters if one.dimension in dimensions.TOUCH]
     return f"""SELECT key, first_at, touch_count, CASE WHEN len(steps) > {MAX_STEPS} THEN '… > ' ELSE '' END
     || array_to_string(steps[-{MAX_STEPS}:], '{_BETWEEN}') AS path
@@ -268,7 +268,7 @@ def _way(query: Query, relations: Relations) -> list[Item]:
     assert query.person is not None
     credits = _credits(query, relations)
     asking = Asking(_whole(query), relations, Values(), attributed=False)
-    steps = [*_of_person(query.person, asking.values), sales(asking), ("way", _WAY)]
+    steps = [*_of_person(query.person, asking.values), sales(asking, of="orders"), ("way", _WAY)]
     start, end = timestamp(query.range.start), timestamp(min(query.range.end, query.now + timedelta(microseconds=1)))
     select = f"SELECT * FROM way WHERE happened_at >= {start} AND happened_at < {end} ORDER BY happened_at, place, key, what"
     zone = zone_of(query.time_zone)

@@ -158,7 +158,7 @@ class NurtureLeg:
         steps.append(("led_by", "SELECT * FROM conversions WHERE what NOT IN ('received', 'unsubscribed')"))
         parts = [_happened(asking)]
         if measures & _OF_ORDERS:
-            steps.append(sales(asking, since=query.range.start))
+            steps.append(sales(asking, of="led_by", since=query.range.start))
             parts.append(_orders_after(asking))
         if "leads" in measures:
             parts.append(_leads_after(asking))

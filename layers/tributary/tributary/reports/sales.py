@@ -18,9 +18,10 @@ from tributary.reports.statement import Step, statement
 NET: Final = "net revenue: gross less discounts, tax, shipping, refunds, chargebacks and voids of orders, with all that was given back of them until now"
 
 
-def sales(asking: Asking, *, since: datetime | None = None) -> Step:
+def sales(asking: Asking, *, of: str, since: datetime | None = None) -> Step:
     """SQL: `sales`: `key`, `person`, `sold_at`, `currency`, `revenue` and `counted` of each order that was sold by now, and not before `since`; for a ledger
-    `id` and `connection`. One line an order and currency that money of it is left in, of which one is `counted`. The query's filters do not matter."""
+    `id` and `connection`. One line an order and currency that money of it is left in, of which one is `counted`. The query's filters do not matter. `of`: the
+    step whose `person`s are the only ones: amounts of others are not worked out."""
     query = asking.query
     start = datetime.combine(EARLIEST, datetime.min.time(), tzinfo=UTC) if since is None else since
     everything = msgspec.structs.replace(query.range, start=start, end=query.now + timedelta(microseconds=1))
@@ -28,4 +29,5 @@ def sales(asking: Asking, *, since: datetime | None = None) -> Step:
     found = conversions.sales(replace(asking, query=plain, attributed=False), OrdersAsked(money=("net_revenue",)))
     columns = ["key", "person", "happened_at AS sold_at", "currency", "net_revenue AS revenue", "counted" if found.by_currency else "true AS counted"]
     columns += ["id", "connection"] if asking.lines else []
-    return "sales", statement(found.steps, f"SELECT {', '.join(columns)} FROM conversions")
+    theirs: Step = ("orders", f"SELECT o.* FROM orders o WHERE o.person IN (SELECT person FROM {of})")
+    return "sales", statement((theirs, *found.steps), f"SELECT {', '.join(columns)} FROM conversions")

@@ -17,14 +17,15 @@ from tributary.reports.query import Query
 from tributary.reports.statement import Step
 
 
-def conversions(asking: Asking, *, source: str, columns: Sequence[str], at: str, own: Mapping[str, str]) -> tuple[Step, ...]:
+def conversions(asking: Asking, *, source: str, columns: Sequence[str], at: str, own: Mapping[str, str], lead_at: str = "") -> tuple[Step, ...]:
     """SQL: `conversions` of those lines of a step `source x` that pass the filters.
 
     `columns`: what is kept of a line, `key`, `person` and `happened_at` among it. `at`: the moment until when touches lead to it, and whose tags count. `own`:
-    the dimensions that it has beside those of touches and contacts, as SQL."""
+    the dimensions that it has beside those of touches and contacts, as SQL. `lead_at`: when its person became a lead, where the line says so."""
     query = asking.query
     steps: list[Step] = []
-    joins = ["LEFT JOIN contacts p ON p.person = x.person"] if _asks_contacts(query) else []
+    asks_contacts = any(dimensions.is_of_contact(name) for name in dimensions.named_by(query))
+    joins = ["LEFT JOIN contacts p ON p.person = x.person"] if asks_contacts or (asks_lead_date(query) and not lead_at) else []
     tags = f"[one.tag FOR one IN g.tags IF one.applied_at <= {at} AND (one.removed_at IS NULL OR one.removed_at > {at})]"
     tags = f"coalesce(list_sort(list_distinct({tags})), [])"
     if dimensions.TAG in dimensions.named_by(query) - own.keys():
@@ -39,7 +40,7 @@ def conversions(asking: Asking, *, source: str, columns: Sequence[str], at: str,
     apart = {*dimensions.TOUCH, dimensions.TAG, dimensions.PRODUCT} - own.keys()
     groups = [f"{_told(asking, own, name) or 'CAST(NULL AS VARCHAR)'} AS own_{index}" for index, name in enumerate(query.group_by) if name not in apart]
     groups += [f"{tags} AS tags"] if dimensions.TAG in query.group_by and dimensions.TAG not in own else []
-    lead = ["p.lead_at"] if asks_lead_date(query) else []
+    lead = [f"{lead_at or 'p.lead_at'} AS lead_at"] if asks_lead_date(query) else []
     select = ", ".join([*columns, f"{at} AS path_at", *lead, *groups])
     return *steps, ("conversions", f"SELECT {select} FROM {source} x {' '.join(joins)} WHERE {' AND '.join(chosen) or 'true'}")
 

@@ -118,6 +118,24 @@ STOCKS: Final[Mapping[str, str]] = {
     "customers_start": "customers_moved",
 }
 """What is there when a period begins → how it moved within."""
+OF_ENDS: Final[Mapping[str, Measure]] = {
+    "active_start": Measure(value="weight * ran::INT"),
+    "active_moved": Measure(value="weight * (runs::INT - ran::INT)"),
+    "trials_start": Measure(value="weight * (was IS NOT DISTINCT FROM 'trial')::INT"),
+    "trials_moved": Measure(value="weight * ((state IS NOT DISTINCT FROM 'trial')::INT - (was IS NOT DISTINCT FROM 'trial')::INT)"),
+    "paused_start": Measure(value="weight * (was IS NOT DISTINCT FROM 'paused')::INT"),
+    "paused_moved": Measure(value="weight * ((state IS NOT DISTINCT FROM 'paused')::INT - (was IS NOT DISTINCT FROM 'paused')::INT)"),
+    "mrr_start": Measure(value="weight * mrr_before"),
+    "mrr_moved": Measure(value="weight * (mrr - mrr_before)"),
+    "calendar_mrr_start": Measure(value="weight * calendar_mrr_before"),
+    "calendar_mrr_moved": Measure(value="weight * (calendar_mrr - calendar_mrr_before)"),
+    "started": Measure(value="weight * is_start::INT"),
+    "cancelled": Measure(value="weight * cancelled"),
+    "mrr_at_end": Measure(value="weight * mrr"),
+    "attributed_mrr": Measure(value="CASE WHEN touched THEN weight * mrr ELSE 0 END"),
+}
+"""The measures that are told by what a subscription was at both ends of the range, and how often it was cancelled: a line each is then enough. They come to the
+same as MEASURES."""
 _OF_STOCKS: Final = STOCKS.keys() | set(STOCKS.values())
 _OF_FIRST_RUNS: Final = {"mrr_new", "mrr_reactivated", "first_ran", "reactivated"}
 _OF_RECOVERIES: Final = {"recovered", "mrr_recovered"}
@@ -244,20 +262,24 @@ class SubscriptionLeg:
     def detail(self, asking: Asking, measures: Set[str]) -> Detail:
         query = asking.query
         start, end = timestamp(query.range.start), timestamp(min(query.range.end, query.now + timedelta(microseconds=1)))
-        steps: list[Step] = [*_lives(asking), ("changes", _changes(start, end, measures))]
-        asked = {name: measure for name, measure in MEASURES.items() if name in measures}
-        if not asking.attributed:
-            asked = {name: replace(measure, value="mrr_at_end") if name == "attributed_mrr" else measure for name, measure in asked.items()}
+        of_ends = measures <= OF_ENDS.keys() and query.scale is None and not asking.lines
+        lives = _lives(asking)
+        if of_ends:
+            dated = lives[: next(index for index, (name, _) in enumerate(lives) if name == "dated") + 1]
+            steps: list[Step] = [*dated, ("changes", _ends(start, end, measures))]
+        else:
+            steps = [*lives, ("changes", _changes(start, end, measures))]
+        asked = {name: measure for name, measure in (OF_ENDS if of_ends else MEASURES).items() if name in measures}
         overlapping = False
-        if query.group_by or query.filters:
+        if dimensions.named_by(query) <= _TOLD_BY_ITSELF.keys():
+            steps.append(("told", _told_by_itself(asking)))
+        else:
             credits = self._credits(asking, steps)
             of_people = {name: measure for name, measure in asked.items() if name in _OF_PEOPLE}
             asked = once(asked, overlapping=credits.once) | of_people  # how many people there are is worked out for rows and totals apart
             overlapping = credits.overlapping
             steps.append(("told", _told(asking, once=credits.once)))
-        else:
-            steps.append(("told", "SELECT *, 1 AS weight FROM changes"))
-        steps.append(("subscription_lines", _lines(asking, measures)))
+        steps.append(("subscription_lines", "SELECT * FROM told" if of_ends else _lines(asking, measures)))
         return Detail(tuple(steps), asked, overlapping)
 
     @staticmethod
@@ -376,6 +398,7 @@ def _by_own_day(query: Query) -> Query:
     return msgspec.structs.replace(query, date_mode=DateMode.CONVERSION_DATE)
 
 
+_TOLD_BY_ITSELF: Final = {dimensions.CONNECTION: "c.connection", dimensions.PRODUCT: "c.product"}
 _PRODUCT: Final = "subscribed_product"
 """What credits call the product of a subscription: they know products of orders only."""
 _PRODUCT_NAME: Final = "coalesce(nullif(x.name, ''), nullif(x.sku, ''), x.product_id)"
@@ -411,7 +434,7 @@ def _lives(asking: Asking) -> tuple[Step, ...]:
         (
             "dated",
             f"""SELECT * REPLACE (CASE WHEN converted_at <= {now} THEN converted_at END AS converted_at) FROM (
-    SELECT u.* REPLACE ({currency} AS currency), {factor} AS factor, coalesce(
+    SELECT u.* REPLACE ({currency} AS currency), {factor} AS factor, {_PRODUCT_NAME.replace("x.", "u.")} AS product, coalesce(
         u.trial_converted_at, list_filter(u.states, lambda s: s.state = 'active' AND s.happened_at > u.trial_started_at)[1].happened_at
     ) AS converted_at FROM subscriptions u{join} WHERE u.started_at <= {now}
 )""",
@@ -441,14 +464,14 @@ def _changes(start: str, end: str, measures: Set[str]) -> str:
     later = """list_transform(told, lambda t, i: CASE WHEN t.state = 'recycling'
         THEN list_filter(told[i + 1:], lambda later: later.state <> 'recycling')[1].state END)"""
     next_state = f"unnest(({later})[opening:ending])" if measures & _OF_RECOVERIES else "NULL"
-    return f"""SELECT key, person, connection, subscription_id, currency, started_at, moved_at, NOT is_change AS stood,
+    return f"""SELECT key, person, connection, subscription_id, product, currency, started_at, moved_at, NOT is_change AS stood,
     told.state AS state, before.state AS was, {_runs("told")} AS runs, {_runs("before")} AS ran,
     {_monthly("told")} AS mrr, {_monthly("before")} AS mrr_before, {_calendar("told")} AS calendar_mrr, {_calendar("before")} AS calendar_mrr_before,
     i = first_run AS is_first_run, i = 1 AS is_start, coalesce(moved_at = trial_started_at, FALSE) AS is_trial_start,
     converted_at IS NOT NULL AS converts, coalesce(moved_at = converted_at, FALSE) AS is_conversion,
     told.state = 'recycling' AND before.state IS DISTINCT FROM 'recycling' AS is_decline, coalesce(next_state = 'active', FALSE) AS recovers
 FROM (
-    SELECT key, person, connection, subscription_id, currency, started_at, trial_started_at, converted_at, factor, first_run,
+    SELECT key, person, connection, subscription_id, product, currency, started_at, trial_started_at, converted_at, factor, first_run,
         unnest(range(opening, ending + 1)) AS i, unnest(points[opening:ending]) AS moved_at, unnest(points[opening:ending]) >= {start} AS is_change,
         unnest(told[opening:ending]) AS told, unnest(list_prepend(NULL, told)[opening:ending]) AS before, {next_state} AS next_state
     FROM (
@@ -456,6 +479,42 @@ FROM (
             {first_run} AS first_run FROM lives
     )
 )"""
+
+
+def _ends(start: str, end: str, measures: Set[str]) -> str:
+    """SQL: one line for each subscription: what it was just before the range and at its end."""
+    # Of marks of one moment the last counts; the first holds from the start.
+    marks = "list_filter(states, lambda s, i: i = len(states) OR states[i + 1].happened_at > s.happened_at)"
+    any_at_all = "list_contains(list_transform(states, lambda s: s.state), 'cancelled')"
+    cancelled = f"""CASE WHEN NOT {any_at_all} THEN 0 ELSE len(list_filter({marks}, lambda s, i:
+        s.state = 'cancelled' AND (i = 1 OR ({marks})[i - 1].state <> 'cancelled')
+        AND CASE WHEN i = 1 THEN started_at ELSE s.happened_at END >= {start} AND CASE WHEN i = 1 THEN started_at ELSE s.happened_at END < {end})) END"""
+    return f"""SELECT key, person, connection, subscription_id, product, currency, started_at, told.state AS state, before.state AS was,
+    {_runs("told")} AS runs, {_runs("before")} AS ran, {_monthly("told")} AS mrr, {_monthly("before")} AS mrr_before,
+    {_calendar("told")} AS calendar_mrr, {_calendar("before")} AS calendar_mrr_before,
+    started_at >= {start} AS is_start, cancelled
+FROM (
+    SELECT *, {_at(end)} AS told, CASE WHEN started_at < {start} THEN {_at(start)} END AS before,
+        {cancelled if "cancelled" in measures else "0"} AS cancelled
+    FROM dated WHERE started_at < {end}
+)"""
+
+
+def _at(moment: str) -> str:
+    """SQL: what a subscription of `dated` was just before a moment."""
+    return f"""{{
+        'state': coalesce(list_filter(states, lambda s: s.happened_at < {moment})[-1].state, states[1].state, state, 'active'),
+        'rate': CASE WHEN len(rates) = 0 THEN {{'happened_at': started_at, 'price': price, 'quantity': quantity, 'interval_days': interval_days}}
+            ELSE coalesce(list_filter(rates, lambda r: r.happened_at < {moment})[-1], rates[1]) END
+    }}"""
+
+
+def _told_by_itself(asking: Asking) -> str:
+    """SQL: each change, in rows that a subscription says itself that it belongs to."""
+    query = asking.query
+    groups = "".join(f", {_TOLD_BY_ITSELF[name]} AS g{index}" for index, name in enumerate(query.group_by))
+    chosen = [dimensions.fits(_TOLD_BY_ITSELF[one.dimension], one, asking.values) for one in query.filters]
+    return f"SELECT c.*, 1 AS weight{groups} FROM changes c WHERE {' AND '.join(chosen) or 'true'}"
 
 
 def _told(asking: Asking, *, once: bool) -> str:

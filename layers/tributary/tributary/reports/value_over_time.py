@@ -133,18 +133,19 @@ class CohortLeg:
         cohort = f"SELECT person, lead_at FROM contacts WHERE lead_at >= {start} AND lead_at < {end} AND lead_at <= {now}"
         steps: list[Step] = [("cohort", cohort)]
         amounts = [f"revenue_{days}" for days in intervals if f"revenue_{days}" in measures] + (["revenue"] if "revenue" in measures else [])
-        has_orders = _reads_orders(measures)
+        has_orders, asks_first = _reads_orders(measures), False
         if has_orders:
-            steps += [sales(asking), ("spent", _spent(amounts))]
+            steps += [sales(asking, of="cohort"), ("spent", _spent(amounts))]
+        asks_first = any(name in ("customers", "days") or name.startswith("customers_") for name in measures)
         ours = values.add(query.currency)
-        steps.append(("leads", _leads(ours, amounts, has_orders=has_orders)))
+        steps.append(("leads", _leads(ours, amounts, has_orders=has_orders, asks_first=asks_first)))
         aged = [f"(x.lead_at + to_days({days}) <= {now})::INT AS aged_{days}" for days in intervals if f"aged_{days}" in measures]
         others = ["first_at", "lead_on", *(name for name in measures if name.startswith("aged_"))]
         columns = ["x.key", "x.person", "x.lead_at AS happened_at", "x.lead_at AS lead_on", "x.currency", "x.counted", "x.first_at", *aged]
         columns += [f"x.{name}" for name in amounts]
         columns += ["CAST(NULL AS VARCHAR) AS id", "CAST(NULL AS VARCHAR) AS connection"] if asking.lines else []
         plain = replace(asking, query=_plain(query))
-        steps += conversions(plain, source="leads", columns=columns, at="x.lead_at", own={})
+        steps += conversions(plain, source="leads", columns=columns, at="x.lead_at", own={}, lead_at="x.lead_at")
         credits = credited(plain, Conversions(kind="lead", money=amounts, others=others, by_currency=True))
         asked = {name: measure for name, measure in _measures(intervals, touched=asking.attributed).items() if name in measures}
         return Detail((*steps, *credits.steps), once(asked, overlapping=credits.once, money=set(amounts)), credits.overlapping)
@@ -180,8 +181,9 @@ class CohortTable(Table):
 
 
 def _plain(query: Query) -> Query:
-    """Leads are dated by when they became leads, in any way of dating."""
-    return msgspec.structs.replace(query, date_mode=DateMode.CONVERSION_DATE)
+    """Leads are dated by when they became leads, in any way of dating. Touches lead to them until then, so that the lead source is the last of these."""
+    model = Model.LAST_TOUCH if query.model is Model.LEAD_SOURCE else query.model
+    return msgspec.structs.replace(query, date_mode=DateMode.CONVERSION_DATE, model=model)
 
 
 def _by_month(query: Query) -> Query:
@@ -218,15 +220,17 @@ def _spent(amounts: list[str]) -> str:
 FROM cohort c JOIN sales o ON o.person = c.person GROUP BY c.person, o.currency"""
 
 
-def _leads(ours: str, amounts: list[str], *, has_orders: bool) -> str:
+def _leads(ours: str, amounts: list[str], *, has_orders: bool, asks_first: bool) -> str:
     """SQL: one line a lead, with what they brought in the query's currency, and one for each other currency, which counts nobody. `first_at` is of all."""
     if not has_orders:
         return f"SELECT person AS key, person, lead_at, {ours} AS currency, true AS counted, CAST(NULL AS TIMESTAMP) AS first_at FROM cohort"
+    first_at, first = "CAST(NULL AS TIMESTAMP)", ""
+    if asks_first:
+        first_at, first = "f.first_at", " LEFT JOIN (SELECT person, min(first_at) AS first_at FROM spent GROUP BY person) f ON f.person = c.person"
     known = "".join(f", coalesce(m.{name}, 0) AS {name}" for name in amounts)
     others = "".join(f", m.{name}" for name in amounts)
-    return f"""SELECT c.person AS key, c.person, c.lead_at, {ours} AS currency, true AS counted, f.first_at{known}
-FROM cohort c LEFT JOIN (SELECT person, min(first_at) AS first_at FROM spent GROUP BY person) f ON f.person = c.person
-LEFT JOIN spent m ON m.person = c.person AND m.currency = {ours}
+    return f"""SELECT c.person AS key, c.person, c.lead_at, {ours} AS currency, true AS counted, {first_at} AS first_at{known}
+FROM cohort c{first} LEFT JOIN spent m ON m.person = c.person AND m.currency = {ours}
 UNION ALL SELECT m.person, m.person, m.lead_at, m.currency, false, m.first_at{others} FROM spent m WHERE m.currency <> {ours}"""
 
 
