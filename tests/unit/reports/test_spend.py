@@ -155,6 +155,13 @@ def test_payback_is_the_first_day_by_whose_end_the_leads_of_the_range_brought_in
     assert total(asked(rows, type=ADS, kpis=("payback_days",), filters=of_a, lookback_days=None), "payback_days") == 61
 
 
+def test_payback_opens_into_what_came_in_and_what_was_spent() -> None:
+    rows = facts(lead("ann", "03-02"), order("ann", "03-03", 100), order("ann", "05-01", 300), order("eve", "03-04", 9), spent("03-05", "google", 400))
+    ledger = behind(rows, "payback_days", type=ADS)
+    assert [(line.kind, line.value) for line in ledger.lines] == [("order", 100), ("order", 300), ("spend", -400)]
+    assert (ledger.total, ledger.adds_up_to, ledger.parts) == (60, 0, {"profit": 0})
+
+
 def test_the_ledger_of_profit_lists_orders_and_spend() -> None:
     rows = _with(spent("03-05", "google", 400, ad_id="a1"))
     report = asked(rows, type=ADS, group_by=("campaign",), kpis=("profit",))

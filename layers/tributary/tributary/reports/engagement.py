@@ -32,7 +32,7 @@ MEASURES: Final[Mapping[str, Measure]] = {
     "clicks": Measure(value="(what = 'clicked')::INT"),
     "visitors": Measure(value="what <> 'contact'", how="people"),
     "viewers": Measure(value="what = 'viewed'", how="people"),
-    "sessions": Measure(value="session", how="aggregate", aggregate="count(DISTINCT {})"),
+    "sessions": Measure(value="session", how="distinct"),
     "engaged": Measure(value="what <> 'contact' AND is_contact", how="people"),
     "contacts": Measure(value="what = 'contact'", how="people"),
     "engaged_customers": Measure(value="what <> 'contact' AND is_contact AND buys", how="people"),

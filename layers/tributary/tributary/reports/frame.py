@@ -60,8 +60,8 @@ class Measure:
     """Of one line: a number; of `people`, a condition on which its person counts."""
     of_total: str | None = None
     """The same in a total, where lines of several rows tell of one thing; None: it is no other."""
-    how: Literal["sum", "people", "aggregate"] = "sum"
-    """`people`: how many distinct persons."""
+    how: Literal["sum", "people", "distinct", "aggregate"] = "sum"
+    """`people`: how many distinct persons; `distinct`: how many distinct values, of a value that is of one person."""
     aggregate: str = ""
     """Of `aggregate`: an aggregate with `{}` for the value, as `median({})`."""
 
@@ -72,6 +72,8 @@ class Measure:
                 return f"sum({value})"
             case "people":
                 return f"count(DISTINCT person) FILTER (WHERE {value})"
+            case "distinct":
+                return f"count(DISTINCT {value})"
             case "aggregate":
                 return self.aggregate.format(value)
 
@@ -247,10 +249,10 @@ class Table:
             detail = leg.detail(asking, measures)
             sums |= self._sums_of(asking, detail, row)
             terms = [(detail.measures[name], sign) for name, sign in signed(asked.over) if name in detail.measures]
-            for each in ("people", "sum", "aggregate"):
+            for each in ("people", "distinct", "sum", "aggregate"):
                 if of_each := [(measure, sign) for measure, sign in terms if measure.how == each]:
                     count, value, page = self._lines(asking, detail, of_each, row=row, limit=limit - len(lines), offset=max(offset - found, 0))
-                    found, added = found + count, added + value
+                    found, added = found + count, asked.of(sums) or 0 if each == "aggregate" else added + value
                     lines += page
         parts = {"over": total_of(asked.over, sums), "under": total_of(asked.under, sums), "times": asked.times} if asked.under else {}
         return Ledger(
@@ -420,11 +422,13 @@ class Table:
         groups = "".join(f", any_value(g{index}) AS g{index}" for index in range(len(asking.query.group_by)))
         source = f"FROM {detail.steps[-1][0]} WHERE {self._of_row(asking, row)}"
         values = [(measure.of_total if row is None and measure.of_total is not None else measure.value, sign) for measure, sign in terms]
-        if terms[0][0].how == "people":
-            counts = " OR ".join(f"({value})" for value, _ in values)
+        how = terms[0][0].how
+        if how in ("people", "distinct"):
+            counts = " OR ".join(f"({value})" if how == "people" else f"{value} IS NOT NULL" for value, _ in values)
+            one = "" if how == "people" else "".join(f", {value}" for value, _ in values)
             behind = (
                 f"SELECT person, arg_min(kind, happened_at) AS kind, arg_min(id, happened_at) AS id, arg_min(connection, happened_at) AS connection, "
-                f"min(happened_at) AS happened_at, any_value(currency) AS currency, 1 AS value{groups} {source} AND ({counts}) GROUP BY person"
+                f"min(happened_at) AS happened_at, any_value(currency) AS currency, 1 AS value{groups} {source} AND ({counts}) GROUP BY person{one}"
             )
         else:
             value = " + ".join(f"{sign} * coalesce({value}, 0)" for value, sign in values)

@@ -6,6 +6,7 @@ that comes to the row's spend; it is not known while it does not.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -15,6 +16,7 @@ import msgspec
 from tributary.facts.tables import Needs
 from tributary.ports import Relations
 from tributary.reports import conversions
+from tributary.reports.answer import Ledger
 from tributary.reports.conversions import OrdersAsked
 from tributary.reports.credits import Conversions, asks_touches, credited
 from tributary.reports.frame import Asking, Cells, RowId, Table, together
@@ -32,6 +34,7 @@ PAYBACK: Final = Kpi(
     adds_up=False,
 )
 _SPENT: Final = ("ad_spend", "fixed_costs")
+_PROFIT: Final = "profit"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,6 +48,18 @@ class PaybackTable(Table):
         ranges = [query.range, *([query.compare] if query.compare is not None else [])]
         by_lead = [msgspec.structs.replace(query, range=one, date_mode=DateMode.LEAD_DATE) for one in ranges]
         return together([found, *(conversions.needs_of_orders(one, first_sales=False) for one in by_lead)])
+
+    def ledger(self, query: Query, relations: Relations, *, row_key: str | None, kpi: str, limit: int, offset: int) -> Ledger:
+        """Of `payback_days`: what the leads of the range bought until now, and what was spent; `parts` say what both come to."""
+        if kpi != PAYBACK.key:
+            return super().ledger(query, relations, row_key=row_key, kpi=kpi, limit=limit, offset=offset)
+        by_lead = msgspec.structs.replace(query, date_mode=DateMode.LEAD_DATE)
+        opened = super().ledger(by_lead, relations, row_key=row_key, kpi=_PROFIT, limit=limit, offset=offset)
+        asked = (PAYBACK.key, _PROFIT)
+        report = self.answer(msgspec.structs.replace(query, kpis=asked, having=(), sort=None, limit=sys.maxsize, compare=None), relations)
+        told = {row.key: row.values[kpi] for row in report.rows}
+        figure = report.totals[0].values[kpi] if row_key is None else told.get(row_key)
+        return msgspec.structs.replace(opened, kpi=PAYBACK.column, total=figure, parts={_PROFIT: opened.total})
 
     def _reads_touches(self, query: Query) -> bool:
         return asks_touches(query)
