@@ -14,6 +14,7 @@ from tests.kit.fact_store import ALLOWANCE, ROOM, MemoryManifests, PlainFacts, S
 from tests.kit.moto import dynamodb_table
 from tributary.adapters.duck import Allowance
 from tributary.adapters.fact_manifest import DynamoManifests
+from tributary.adapters.fact_proof import rows_left
 from tributary.adapters.fact_reader import DuckFacts
 from tributary.errors import ReportTooLarge
 from tributary.facts.manifest import IDENTITIES, FactFile, Manifest, Place
@@ -237,6 +238,24 @@ def test_a_base_names_people_as_they_are_known_and_visitors_by_their_links_as_th
     assert store.manifests.read().of(IDENTITIES).base.recent == ()
 
 
+@pytest.mark.parametrize("column", ["* EXCLUDE (term)", "* EXCLUDE (term), 7 AS of_a_newer_release", "* REPLACE (CAST(happened_at AS DATE) AS happened_at)"])
+@pytest.mark.parametrize("months", [(MARCH,), (MARCH, APRIL)], ids=["alone", "beside another"])
+def test_a_base_of_another_release_is_read_as_the_table_is(tmp_path: Path, column: str, months: tuple[datetime, ...]) -> None:
+    store = memory_store(tmp_path)
+    store.sink.append({Kind.TOUCHES: [touch(number, 11, at, campaign="spring", term="shoes") for number, at in enumerate(months)]})
+    store.compaction().run(LONG)
+    place = Place(Kind.TOUCHES, "2026-03")
+    (base,) = store.manifests.read().of(place).base.files
+    here = store.folder / "write"
+    assert store.objects.fetch(place, base.name, here / "new.parquet")
+    store.engine.run(f"COPY (SELECT {column} FROM read_parquet('{here / 'new.parquet'}')) TO '{here / 'old.parquet'}' (FORMAT parquet)")
+    store.objects.put(place, base.name, here / "old.parquet")
+    found = read(store.reader("later"), Kind.TOUCHES, {Kind.TOUCHES: EVER})
+    assert [row["campaign"] for row in found] == ["spring"] * len(months)
+    assert [row["term"] for row in found] == ["shoes" if "REPLACE" in column else None, *(["shoes"] * (len(months) - 1))]
+    assert all(isinstance(row["happened_at"], datetime) for row in found)
+
+
 def test_old_files_are_there_for_an_hour_and_then_gone(store: Store) -> None:
     store.sink.append(EVERY_KIND)
     old = {one.name for one in store.objects.all()}
@@ -285,9 +304,15 @@ def test_erasure_leaves_no_row_in_any_file(store: Store) -> None:
     store.compaction().run(LONG)
     store.sink.append({Kind.ORDERS: [order(3, 101)]})
     store.manifests.erase(gone)
+    left = {
+        Kind.ORDERS: 1,
+        **dict.fromkeys((Kind.TOUCHES, Kind.CONTACTS, Kind.IDENTITIES, Kind.WEAK_LINKS), 2),
+    }  # in the base, and in the file that it replaced
+    assert rows_left(store.objects, gone, store.engine, store.folder / "write") == left
     for _ in range(3):
         store.compaction().run(LONG)
         store.clock.move(3_700)
+    assert rows_left(store.objects, gone, store.engine, store.folder / "write") == {}
     assert mentions(store, gone) == {}
     assert sum(mentions(store, {node(12), node(102)}).values()) == 6
 

@@ -203,7 +203,7 @@ class Conversion:
     @classmethod
     def of_refund(cls, world: World, query: Query, order: OrderFact, refund: Movement, number: int) -> Conversion:
         """It is due to what its order is due to, and exchanged as of that order's day."""
-        currency = query.currency if order.currency_assumed and refund.currency == order.currency else refund.currency
+        currency = refund.currency
         day = calendar.local(order.sold_at or order.happened_at, query.time_zone).date()
         amount = world.rates.exchanged(refund.amount, day, currency, query.currency)
         told = (currency, refund.amount) if amount is None else (query.currency, amount)
@@ -234,7 +234,7 @@ class Conversion:
 def in_reporting_currency(world: World, query: Query, order: OrderFact, day: date) -> list[tuple[str, Money]]:
     """What moved for the order by currency: what has a rate together, in the query's."""
     found: dict[str, Money] = {}
-    for currency, money in balances(order, query.currency):
+    for currency, money in balances(order):
         changed = exchanged(money, world.rates, day, currency, query.currency)
         code, amounts = (currency, money) if changed is None else (query.currency, changed)
         found[code] = found[code].plus(amounts) if code in found else amounts

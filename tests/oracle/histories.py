@@ -60,7 +60,7 @@ DAYS: Final = [
     date(2026, 4, 5),
 ]
 """Ends of months; days on which New York, Berlin and Lord Howe change their clocks, and those beside them."""
-MINUTES: Final = [0, 30, 270, 300, 330, 360, 390, 420, 840, 930, 990, 1410]
+MINUTES: Final = [0, 270, 330, 390, 420, 930, 1410]
 """Of the day in UTC: near the local midnights and the hours that are left out or come twice."""
 RATE_DAYS: Final = [date(2026, 1, 28), date(2026, 2, 22), date(2026, 3, 2), date(2026, 3, 8), date(2026, 3, 22), date(2026, 4, 1)]
 PAIRS: Final = [("EUR", "USD"), ("JPY", "USD"), ("KWD", "USD"), ("USD", "EUR"), ("USD", "JPY")]

@@ -69,10 +69,10 @@ class Rates:
         return round(Fraction(amount) * Fraction(found) * Fraction(10) ** (DIGITS.get(target, 2) - DIGITS.get(source, 2)))
 
 
-def balances(order: OrderFact, currency: str) -> list[tuple[str, Money]]:
-    """What moved for an order, by currency: its own, and others in which some of it was paid or given back. A currency that nobody named is `currency`."""
+def balances(order: OrderFact) -> list[tuple[str, Money]]:
+    """What moved for an order, by currency: its own, and others in which some of it was paid or given back."""
     parts = {field.name: getattr(order, field.name) for field in fields(Money)}
-    own = (currency if order.currency_assumed else order.currency, Money(**parts))
+    own = (order.currency, Money(**parts))
     others = [
         (other.currency, Money(received=other.received, voided=other.voided, refunded=other.refunded, charged_back=other.charged_back))
         for other in order.others

@@ -7,12 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from fractions import Fraction
+from math import ceil
+
+import msgspec
 
 from tests.oracle import calendar
-from tests.oracle.credits import TOUCH_COLUMNS, Credit, World, leads, refunds, sales
+from tests.oracle.credits import TOUCH_COLUMNS, Credit, World, leads, needs_touches, refunds, sales
 from tests.oracle.spend import costs
-from tributary.reports.query import Query
+from tributary.reports.query import DateMode, Query
 
 Figure = Fraction | None
 Figures = dict[str, Figure]
@@ -67,7 +71,34 @@ def attributed(world: World, query: Query) -> Answer:
             *costs(world, query, grouped=grouped),
         ]
 
-    return answer_of(query, credits, lambda found: figures(world, found))
+    answer = answer_of(query, credits, lambda found: figures(world, found))
+    by_lead = msgspec.structs.replace(query, date_mode=DateMode.LEAD_DATE)
+    curves: dict[RowName | str, list[tuple[int, int]]] = {}
+    for credit in sales(world, by_lead, grouped=True):
+        curves.setdefault(_name(query, credit), []).append(_earned(world, credit))
+    for credit in sales(world, by_lead, grouped=False):
+        curves.setdefault(credit.currency, []).append(_earned(world, credit))
+    every: list[tuple[RowName | str, Figures]] = [*answer.rows.items(), *answer.totals.items()]
+    for name, found in every:
+        found["payback_days"] = _paid_back(curves.get(name, []), found["ad_spend"] or Fraction())
+    return answer
+
+
+def _earned(world: World, credit: Credit) -> tuple[int, int]:
+    """After how many days of being a lead, those begun included, and how much."""
+    lead_at = world.lead_at(credit.person)
+    assert credit.order is not None
+    assert credit.order.sold_at is not None
+    assert lead_at is not None
+    return max(0, ceil((credit.order.sold_at - lead_at) / timedelta(days=1))), credit.money["net_revenue"]
+
+
+def _paid_back(earned: list[tuple[int, int]], spent: Fraction) -> Figure:
+    """The first day by whose end what was spent had come in."""
+    for day in sorted({day for day, _ in earned}):
+        if spent > 0 and sum(amount for other, amount in earned if other <= day) >= spent:
+            return Fraction(day)
+    return None
 
 
 def figures(world: World, found: Sequence[Credit]) -> Figures:
@@ -131,6 +162,10 @@ def percent(over: Fraction | int, under: Fraction | int) -> Figure:
     return ratio(100 * Fraction(over), under)
 
 
+def _sum(found: Iterable[Credit], name: str) -> Fraction:
+    return Fraction(sum(credit.money[name] for credit in found))
+
+
 def count_of(found: Iterable[Credit]) -> Fraction:
     """How many orders or leads: each touch's part of one once, however many of its products are here."""
     return sum({(credit.of, credit.touch): credit.share for credit in found}.values(), Fraction())
@@ -139,21 +174,20 @@ def count_of(found: Iterable[Credit]) -> Fraction:
 def answer_of(query: Query, credits: Callable[[bool], list[Credit]], figures: Callable[[Sequence[Credit]], Figures]) -> Answer:
     rows: dict[RowName, list[Credit]] = {}
     for credit in credits(True):
-        period = {"period": calendar.period(credit.at, query.scale, query.time_zone)} if query.scale is not None else {}
-        name = RowName(
-            dimensions=tuple(sorted({**period, **credit.dimensions}.items())), touched=credit.touched or not tells_touches(query), currency=credit.currency
-        )
-        rows.setdefault(name, []).append(credit)
+        rows.setdefault(_name(query, credit), []).append(credit)
     totals: dict[str, list[Credit]] = {query.currency: []}
     for credit in credits(False):
         totals.setdefault(credit.currency, []).append(credit)
-    sold = [credit for credit in totals[query.currency] if credit.kind == "order"] if tells_touches(query) else []
+    sold = [credit for credit in totals[query.currency] if credit.kind == "order"] if needs_touches(query) else []
     known = [credit for credit in sold if credit.touched]
     return Answer(rows=_each(rows, figures), totals=_each(totals, figures), coverage=percent(_sum(known, "net_revenue"), _sum(sold, "net_revenue")))
 
 
-def _sum(found: Iterable[Credit], name: str) -> Fraction:
-    return Fraction(sum(credit.money[name] for credit in found))
+def _name(query: Query, credit: Credit) -> RowName:
+    period = {"period": calendar.period(credit.at, query.scale, query.time_zone)} if query.scale is not None else {}
+    return RowName(
+        dimensions=tuple(sorted({**period, **credit.dimensions}.items())), touched=credit.touched or not tells_touches(query), currency=credit.currency
+    )
 
 
 def _each(found: Mapping[RowName, list[Credit]] | Mapping[str, list[Credit]], figures: Callable[[Sequence[Credit]], Figures]) -> dict:  # type: ignore[type-arg]

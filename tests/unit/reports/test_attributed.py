@@ -54,9 +54,12 @@ def test_touches_of_one_moment_are_ordered_by_source_and_key() -> None:
     assert values(asked(rows, group_by=("campaign",)), "net_revenue") == {"a": 700}
 
 
-@pytest.mark.parametrize(("model", "expected"), [(Model.LINEAR, {"a": 33, "b": 33, "c": 34}), (Model.POSITION, {"a": 40, "b": 20, "c": 40})])
-def test_cents_that_are_left_over_go_to_the_later_touch(model: Model, expected: dict[str, int]) -> None:
-    rows = facts(*(touch("ann", f"03-0{day}", "email", campaign=name) for day, name in enumerate("abc", 1)), order("ann", "03-10", 100))
+@pytest.mark.parametrize(
+    ("model", "expected"),
+    [(Model.LINEAR, {"a": 33, "b": 33, "c": 34}), (Model.POSITION, {"a": 40, "b": 20, "c": 41}), (Model.W_SHAPED, {"a": 61, "b": 10, "c": 30})],
+)
+def test_cents_that_are_left_over_go_to_who_lost_most_of_equals_to_the_later_touch(model: Model, expected: dict[str, int]) -> None:
+    rows = facts(*(touch("ann", f"03-0{day}", "email", campaign=name) for day, name in enumerate("abc", 1)), order("ann", "03-10", sum(expected.values())))
     assert values(asked(rows, group_by=("campaign",), model=model), "net_revenue") == expected
 
 
@@ -76,6 +79,7 @@ def test_counts_are_credited_as_fractions_and_people_to_each_row_they_are_in() -
 def test_a_filter_of_touches_keeps_the_credits_that_fit_and_does_not_change_the_path() -> None:
     rows = facts(touch("ann", "03-01", "email", campaign="a"), touch("ann", "03-02", "paid_search", campaign="b"), order("ann", "03-10", 101))
     by_email = (Filter(dimension="channel", op="is", values=("email",)),)
+    assert asked(rows, filters=by_email, model=Model.LINEAR).coverage_pct == 100
     report = asked(rows, group_by=("campaign",), model=Model.LINEAR, filters=by_email)
     assert values(report, "net_revenue") == {"a": 50}
     assert total(report, "net_revenue") == 50
@@ -232,6 +236,8 @@ def test_an_order_is_divided_over_its_products_by_amount_and_counts_in_each() ->
     assert values(report, "orders") == {"shoe": 1, "hat": 1}
     assert values(report, "items_sold") == {"shoe": 1, "hat": 2}
     assert [total(report, kpi) for kpi in ("net_revenue", "orders", "items_sold")] == [100, 1, 3]
+    assert report.overlapping
+    assert [column.adds_up for column in report.columns] == [True, False, True]
 
 
 def test_a_filter_of_products_chooses_orders() -> None:
@@ -288,8 +294,9 @@ def test_the_answer_says_whose_rates_it_was_converted_by() -> None:
     assert asked(rows, range=april).rates_source is None
 
 
-def test_a_currency_that_nobody_named_is_that_of_the_report() -> None:
-    assert total(asked(facts(order("ann", "03-02", 30, currency_assumed=True)), currency="EUR"), "net_revenue", "EUR") == 30
+def test_a_currency_that_nobody_named_is_the_accounts_and_not_the_questions() -> None:
+    rows = facts(rate("03-02", "USD", "0.5", to="EUR"), order("ann", "03-02", 30, currency_assumed=True), order("bob", "03-02", 30))
+    assert total(asked(rows, currency="EUR"), "net_revenue", "EUR") == 30
 
 
 def test_what_moved_in_another_currency_than_the_orders_counts_as_money_and_as_no_other_order() -> None:

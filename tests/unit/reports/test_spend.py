@@ -10,6 +10,7 @@ import pytest
 from tests.kit.facts import MemoryFacts
 from tests.kit.reporting import asked, behind, facts, lead, order, rate, spent, total, touch, values
 from tributary.facts.tables import Fact
+from tributary.reports import ranges
 from tributary.reports.answer import Report
 from tributary.reports.query import Filter, FixedCost, ReportType, Scale
 
@@ -90,6 +91,14 @@ def test_spend_counts_on_its_day_and_in_its_currency() -> None:
     told = [(row.currency, row.dimensions["period"], row.values["ad_spend"]) for row in report.rows if row.values["ad_spend"]]
     assert told == [("USD", "2026-03-05", 4), ("GBP", "2026-03-06", 7)]
     assert (total(report, "ad_spend"), total(report, "ad_spend", "GBP")) == (4, 7)
+
+
+def test_of_hours_a_days_spend_stands_in_its_first_also_where_the_clocks_leave_midnight_out() -> None:
+    cairo = "Africa/Cairo"
+    rows = facts(spent("04-24", "google", 500))
+    for first in (date(2026, 4, 20), date(2026, 4, 24)):
+        report = asked(rows, type=ADS, kpis=("ad_spend",), scale=Scale.HOUR, range=ranges.days(first, date(2026, 4, 24), zone=cairo), time_zone=cairo)
+        assert [row.dimensions["period"] for row in report.rows if row.values["ad_spend"]] == ["2026-04-24T01:00+03:00"]
 
 
 def test_fixed_costs_are_daily_or_once_and_end_today() -> None:

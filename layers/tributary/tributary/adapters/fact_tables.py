@@ -36,7 +36,8 @@ class SnapshotTables:
                 self._contacts(base.get(ALL_MONTHS, []), erased=erased)
             else:
                 fresh = self._engine.some(f"fresh_{kind}")
-                self._run(relations.relation(kind, base, superseded=self.superseded(kind), moved=self._moved(kind, base), erased=erased, fresh=fresh))
+                moved, whole = self._moved(kind, base), self._whole(kind, [path for paths in base.values() for path in paths])
+                self._run(relations.relation(kind, base, superseded=self.superseded(kind), moved=moved, erased=erased, fresh=fresh, whole=whole))
 
     def make_tables(self, kinds: Sequence[Kind]) -> None:
         """What is new of these kinds, and who is who among those it is of."""
@@ -57,6 +58,13 @@ class SnapshotTables:
         paths = [path for month in sorted(base) for path in base[month]]
         return TABLES[kind].has_person and self._engine.some("moved") and bool(self._engine.run(relations.of_moved(kind, paths)))
 
+    def _whole(self, kind: Kind, paths: Sequence[str]) -> bool:
+        """Whether all of the files have exactly the columns of the table, so that no statement need look."""
+        if not paths or self._engine.number(relations.shapes(paths)) > 1:
+            return False
+        asked, found = (self._engine.run(f"DESCRIBE {rows}") for rows in (relations.no_rows(kind), relations.first_of(paths)))
+        return {column[:2] for column in asked} == {column[:2] for column in found}
+
     def superseded(self, kind: Kind) -> list[str]:
         """The months of which base rows no longer stand."""
         return [month for (month,) in self._engine.run(f"SELECT DISTINCT month FROM superseded_{kind}")]
@@ -71,7 +79,8 @@ class SnapshotTables:
     def _contacts(self, base: list[str], *, erased: bool) -> None:
         shared = self.paths(Kind.CONTACTS, lambda one: one.base.shared).get(ALL_MONTHS, [])
         self._run(*relations.contacts(base, shared, erased=bool(self._erased)))
-        self._run(relations.contacts_relation(base, superseded=self._engine.some("superseded_contacts"), erased=erased))
+        whole = self._whole(Kind.CONTACTS, base)
+        self._run(relations.contacts_relation(base, superseded=self._engine.some("superseded_contacts"), erased=erased, whole=whole))
 
     def _identities(self, kinds: Sequence[Kind]) -> list[str]:
         who = self._manifest.of(IDENTITIES)

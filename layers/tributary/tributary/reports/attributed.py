@@ -8,7 +8,7 @@ from typing import Final
 from tributary.facts.tables import Kind, Months, Needs
 from tributary.reports import conversions, dimensions
 from tributary.reports.conversions import MONEY, OrdersAsked
-from tributary.reports.credits import Conversions, credited
+from tributary.reports.credits import Conversions, Credits, asks_touches, credited
 from tributary.reports.definitions import ADVERTISING_KPIS, LEAD_KPIS, ORDER_KPIS
 from tributary.reports.frame import Asking, Detail, Measure
 from tributary.reports.payback import PAYBACK, PaybackTable
@@ -46,20 +46,21 @@ class Orders:
         steps = [*sales.steps, *credits.steps]
         if "repeat_customers" in measures:
             steps.append(_repeated(asking))
-        return Detail(tuple(steps), self._measures(measures, once=credits.once, touched=asking.attributed), credits.overlapping)
+        return Detail(tuple(steps), self._measures(measures, credits, touched=asks_touches(asking.query)), credits.overlapping)
 
     @staticmethod
-    def _measures(wanted: Set[str], *, once: bool, touched: bool) -> dict[str, Measure]:
+    def _measures(wanted: Set[str], credits: Credits, *, touched: bool) -> dict[str, Measure]:
+        money_once, count_once = _once(credits)
         all_of_them = {
-            **{name: _adding(name, "money_once" if once else None) for name in MONEY},
-            "orders": _adding("weight", "count_once" if once else None),
-            "items_sold": _adding("CASE WHEN counted THEN items_sold * share ELSE 0 END", "money_once" if once else None),
-            "refunded_orders": _adding("CASE WHEN is_refunded THEN weight ELSE 0 END", "count_once" if once else None),
+            **{name: _adding(name, money_once) for name in MONEY},
+            "orders": _adding("weight", count_once),
+            "items_sold": _adding("CASE WHEN counted THEN items_sold * share ELSE 0 END", money_once),
+            "refunded_orders": _adding("CASE WHEN is_refunded THEN weight ELSE 0 END", count_once),
             "customers": Measure(value="counted", how="people"),
             "new_customers": Measure(value="counted AND is_new", how="people"),
             "repeat_customers": Measure(value="counted AND repeats", of_total="counted AND repeats_in_total", how="people"),
-            "value": _adding("net_revenue", "money_once" if once else None),
-            "attributed_value": _adding("CASE WHEN touched THEN net_revenue ELSE 0 END" if touched else "net_revenue", "money_once" if once else None),
+            "value": _adding("net_revenue", money_once),
+            "attributed_value": _adding("CASE WHEN touched THEN net_revenue ELSE 0 END" if touched else "net_revenue", money_once),
         }
         return {name: measure for name, measure in all_of_them.items() if name in wanted}
 
@@ -75,7 +76,7 @@ class Refunds:
 
     def detail(self, asking: Asking, measures: Set[str]) -> Detail:  # noqa: ARG002
         credits = credited(asking, Conversions(kind="refund", money=["refunds_by_date"], has_items=True))
-        measure = _adding("refunds_by_date", "money_once" if credits.once else None)
+        measure = _adding("refunds_by_date", _once(credits)[0])
         return Detail((*conversions.refunds(asking), *credits.steps), {"refunds_by_date": measure}, credits.overlapping)
 
 
@@ -90,12 +91,17 @@ class Leads:
 
     def detail(self, asking: Asking, measures: Set[str]) -> Detail:
         credits = credited(asking, Conversions(kind="lead", any_time=False))
-        once = "count_once" if credits.once else None
-        of_touched = "CASE WHEN touched THEN weight ELSE 0 END" if asking.attributed else "weight"
+        _, once = _once(credits)
+        of_touched = "CASE WHEN touched THEN weight ELSE 0 END" if asks_touches(asking.query) else "weight"
         counted = {"leads": _adding("weight", once), "attributed_leads": _adding(of_touched, once)}
         return Detail(
             (*conversions.leads(asking), *credits.steps), {name: measure for name, measure in counted.items() if name in measures}, credits.overlapping
         )
+
+
+def _once(credits: Credits) -> tuple[str | None, str | None]:
+    """The columns that tell which lines a total of money, and one of counts, has; None: all."""
+    return "money_once" if credits.once and not credits.divided else None, "count_once" if credits.once else None
 
 
 def _adding(value: str, once: str | None) -> Measure:

@@ -166,7 +166,7 @@ def refunds(asking: Asking) -> tuple[Step, ...]:
     inherits = _inherits(query)
     columns = ["CAST(o.key AS VARCHAR) || '/' || o.place AS key", "o.person", "o.moved.happened_at AS happened_at", *subject.columns]
     columns += ["coalesce(o.sold_at, o.happened_at) AS ordered_at", "o.moved.amount AS amount"]
-    columns += ["CASE WHEN o.moved.currency = o.currency AND o.currency_assumed THEN NULL ELSE o.moved.currency END AS currency"]
+    columns += ["o.moved.currency AS currency"]
     columns += ["o.items"] if dimensions.PRODUCT in query.group_by else []
     columns += ["o.order_id AS id"] if asking.lines else []
     columns += ["o.connection"] if asking.lines or inherits else []
@@ -189,7 +189,7 @@ def refunds(asking: Asking) -> tuple[Step, ...]:
         first, last = min(first for first, _ in abroad.values()), max(last for _, last in abroad.values())
         steps.append(rates_step(query.currency, sorted(abroad), values))
         day = local_date("o.ordered_at", offsets(query.time_zone, first, last))
-        currency = f"CASE WHEN o.currency IS NULL OR r.multiplier IS NOT NULL THEN {ours} ELSE o.currency END AS currency"
+        currency = f"CASE WHEN o.currency = {ours} OR r.multiplier IS NOT NULL THEN {ours} ELSE o.currency END AS currency"
         steps.append(("sales", f"SELECT o.* EXCLUDE (currency, amount), {currency}, {converted('o.amount')} AS refunds_by_date {_with_rates(day)}"))
     else:
         steps.append(("sales", f"SELECT o.* EXCLUDE (currency, amount), {ours} AS currency, o.amount AS refunds_by_date FROM sold o"))
@@ -286,10 +286,9 @@ def _abroad(asking: Asking, moment: str) -> _Abroad:
     query = asking.query
     dated = _dated(query, moment, moment, moment) if query.date_mode is not DateMode.LEAD_DATE else [f"{moment} <= {timestamp(query.now)}"]
     found = asking.relations.rows(
-        f"SELECT CASE WHEN o.currency_assumed THEN NULL ELSE o.currency END, min({moment}), max({moment}), bool_or(len(o.others) > 0), bool_or(o.rebill) "
-        f"FROM orders o WHERE {' AND '.join(dated)} GROUP BY 1"
+        f"SELECT o.currency, min({moment}), max({moment}), bool_or(len(o.others) > 0), bool_or(o.rebill) FROM orders o WHERE {' AND '.join(dated)} GROUP BY 1"
     )
-    currencies = {currency for currency, *_ in found if currency is not None and currency != query.currency}
+    currencies = {currency for currency, *_ in found if currency != query.currency}
     others = any(has_others for _, _, _, has_others, _ in found)
     if others:
         currencies |= {
@@ -304,9 +303,8 @@ def _in_one_currency(asking: Asking, abroad: _Abroad, *, columns: list[str], tol
     """`sales`, its money in the query's currency where there is a rate."""
     query, values = asking.query, asking.values
     day = local_date("o.happened_at", offsets(query.time_zone, abroad.first, abroad.last))
-    own = f"CASE WHEN o.currency_assumed THEN {values.add(query.currency)} ELSE o.currency END AS currency"
     steps = [rates_step(query.currency, sorted(abroad.currencies), values)]
-    raw = ["true AS counted", own, *(f"o.{name}" for name in read)]
+    raw = ["true AS counted", "o.currency", *(f"o.{name}" for name in read)]
     if not abroad.others:
         steps.append(("sold", f"SELECT {', '.join([*columns, *raw])} {source}"))
         steps.append(("sales", f"SELECT {', '.join([*(f'o.{name}' for name in told), *_converted(read, values.add(query.currency))])} {_with_rates(day)}"))

@@ -50,9 +50,11 @@ class Conversions:
 class Credits:
     steps: tuple[Step, ...]
     overlapping: bool
-    """Whether rows may tell of one conversion with all that it counts."""
+    """Whether several rows may tell of one conversion."""
     once: bool
     """Whether the detail has `money_once` and `count_once`: which lines count in a total."""
+    divided: bool = False
+    """Whether it is only counts that several rows have: money is divided among them."""
 
 
 def asks_touches(query: Query) -> bool:
@@ -104,7 +106,8 @@ class _Crediting:
             steps.append(self._told_once())
         once = self.overlapping_model or self.by_tag or self.by_product
         steps.append(self._detail(steps[-1][0], once=once))
-        return Credits(tuple(steps), overlapping=self.overlapping_model or self.by_tag, once=once)
+        whole = self.overlapping_model or self.by_tag
+        return Credits(tuple(steps), overlapping=whole or self.by_product, once=once, divided=once and not whole)
 
     # Products and tags
 
@@ -248,7 +251,7 @@ FROM (SELECT *, {columns} FROM lines WHERE {kept}) WHERE in_row = 1""",
         columns += [*conversions.money, *conversions.others]
         if self.asking.periods is not None:
             columns.append(f"{self._period()} AS period")
-        if self.asking.attributed:
+        if self.with_touches:
             columns.append("touched")
         columns += [f"{self._group(name, index)} AS g{index}" for index, name in enumerate(query.group_by)]
         if once:

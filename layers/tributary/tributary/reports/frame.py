@@ -33,7 +33,7 @@ import msgspec
 
 from tributary.facts.tables import Kind, Months, Needs
 from tributary.ports import Relations
-from tributary.reports.answer import Ledger, LedgerLine, Report, Row, Total, Value
+from tributary.reports.answer import Column, Ledger, LedgerLine, Report, Row, Total, Value
 from tributary.reports.kpis import Kpi, Sums, signed, total_of
 from tributary.reports.periods import Bucket, Periods
 from tributary.reports.query import DateMode, Having, Model, Query, Range, ReportType
@@ -186,6 +186,8 @@ class Cells:
     overlapping: bool
     notes: tuple[str, ...]
     rates_source: str | None = None
+    told_twice: Set[str] = frozenset()
+    """Measures of which several rows may tell one thing, so that they come to more than the total."""
     """Who says what amounts were converted by."""
 
 
@@ -220,7 +222,7 @@ class Table:
         ordered = _sorted(_chosen(self._rows(query, now, before), query.having, known), query, known)
         shown = tuple(known[key] for key in query.kpis)
         return Report(
-            columns=tuple(kpi.column for kpi in shown),
+            columns=tuple(_column(kpi, now.told_twice) for kpi in shown),
             rows=tuple(_row(one, query, shown) for one in ordered[: query.limit]),
             rows_found=len(ordered),
             totals=tuple(
@@ -271,12 +273,16 @@ class Table:
     def _asked(self, query: Query, kpis: Sequence[Kpi]) -> list[tuple[Leg, Set[str]]]:
         """The legs that the KPIs are made of, each with what is asked of it, its coverage included."""
         wanted = self._asked_measures(kpis)
-        more = self._is_attributed(query)
+        more = self._reads_touches(query)
         return [(leg, measures | set(leg.coverage or ()) if more else measures) for leg in self.legs if (measures := leg.measures & wanted)]
 
     def _asked_measures(self, kpis: Sequence[Kpi]) -> set[str]:
         """What legs have to count for the KPIs."""
         return {name for kpi in kpis for name in kpi.measures}
+
+    def _reads_touches(self, query: Query) -> bool:
+        """Whether it is known of what is counted if a touch led there."""
+        return self._is_attributed(query)
 
     def _is_attributed(self, query: Query) -> bool:
         return any(name in self.touch_dimensions for name in query.group_by)
@@ -297,11 +303,13 @@ class Table:
         totals: dict[str, dict[str, int | float]] = {query.currency: {}}
         overlapping = converts = False
         notes: list[str] = []
+        told_twice: set[str] = set()
         by = self._by(query)
         for leg, measures in self._asked(query, kpis):
             asking = self._asking(query, relations)
             detail = leg.detail(asking, measures)
             overlapping |= detail.overlapping
+            told_twice |= {name for name, measure in detail.measures.items() if measure.of_total is not None}
             converts |= any(RATES_STEP in (name, *sql.split()) for name, sql in detail.steps)
             notes += detail.notes
             for is_total, currency, *found in asking.rows(_adding_up(detail, by)):
@@ -315,7 +323,7 @@ class Table:
         for currency in totals.keys() - {query.currency}:
             notes.append(f"No rate is known for amounts in {currency}, at least not for all days: these stand apart, in no other total.")
         source = _rates_source(query, relations) if converts else None
-        cells = Cells(self._filled(query, rows), totals, overlapping, tuple(dict.fromkeys(notes)), source)
+        cells = Cells(self._filled(query, rows), totals, overlapping, tuple(dict.fromkeys(notes)), source, told_twice)
         self._worked_out(query, relations, kpis, cells)
         return cells
 
@@ -366,7 +374,7 @@ class Table:
         return dict(zip(now.buckets, before.buckets, strict=False))
 
     def _coverage(self, query: Query, kpis: Sequence[Kpi], cells: Cells) -> float | None:
-        if not self._is_attributed(query):
+        if not self._reads_touches(query):
             return None
         found = next((leg.coverage for leg, _ in self._asked(query, kpis) if leg.coverage is not None), None)
         if found is None:
@@ -463,6 +471,11 @@ class _Told(NamedTuple):
     """Of its period."""
     sums: Sums
     before: Sums | None
+
+
+def _column(kpi: Kpi, told_twice: Set[str]) -> Column:
+    column = kpi.column
+    return msgspec.structs.replace(column, adds_up=False) if kpi.measures & told_twice else column
 
 
 def _rates_source(query: Query, relations: Relations) -> str | None:

@@ -6,8 +6,9 @@ totals, rows, comparisons and ledgers all read it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Set
+from collections.abc import Mapping, Set
 from dataclasses import dataclass
+from functools import cache
 from typing import Final
 
 from tributary.reports.answer import Column, Unit, Value
@@ -53,10 +54,10 @@ class Kpi:
         return round(self.times * top / bottom, _DIGITS.get(self.unit, _OTHER_DIGITS)) if abs(bottom) > _NOTHING else None
 
 
-def signed(terms: tuple[str, ...]) -> Iterator[tuple[str, int]]:
-    """Each term's measure, and 1 or -1."""
-    for term in terms:
-        yield (term[1:], -1) if term.startswith("-") else (term, 1)
+@cache
+def signed(terms: tuple[str, ...]) -> tuple[tuple[str, int], ...]:
+    """Each term's measure, and 1 or -1. Kept: it is asked for each row."""
+    return tuple((term[1:], -1) if term.startswith("-") else (term, 1) for term in terms)
 
 
 def added(terms: tuple[str, ...], sums: Sums) -> int | float:

@@ -16,7 +16,7 @@ from tributary.facts.tables import Needs
 from tributary.ports import Relations
 from tributary.reports import conversions
 from tributary.reports.conversions import OrdersAsked
-from tributary.reports.credits import Conversions, credited
+from tributary.reports.credits import Conversions, asks_touches, credited
 from tributary.reports.frame import Asking, Cells, RowId, Table, together
 from tributary.reports.kpis import Kpi, total_of
 from tributary.reports.query import DateMode, Query
@@ -36,7 +36,7 @@ _SPENT: Final = ("ad_spend", "fixed_costs")
 
 @dataclass(frozen=True, kw_only=True)
 class PaybackTable(Table):
-    """A table that knows `payback_days`."""
+    """A table of orders, leads and spend, which knows `payback_days`."""
 
     def needs(self, query: Query) -> Needs:
         found = super().needs(query)
@@ -45,6 +45,9 @@ class PaybackTable(Table):
         ranges = [query.range, *([query.compare] if query.compare is not None else [])]
         by_lead = [msgspec.structs.replace(query, range=one, date_mode=DateMode.LEAD_DATE) for one in ranges]
         return together([found, *(conversions.needs_of_orders(one, first_sales=False) for one in by_lead)])
+
+    def _reads_touches(self, query: Query) -> bool:
+        return asks_touches(query)
 
     def _asked_measures(self, kpis: Sequence[Kpi]) -> set[str]:
         measures = super()._asked_measures(kpis)

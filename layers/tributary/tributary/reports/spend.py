@@ -17,7 +17,7 @@ from tributary.facts.tables import Kind, Months, Needs
 from tributary.reports import dimensions, models
 from tributary.reports.frame import Asking, Detail, Measure, months
 from tributary.reports.money import converted, rates_step
-from tributary.reports.periods import timestamp
+from tributary.reports.periods import Bucket, timestamp
 from tributary.reports.query import FixedCost, Query, Scale
 from tributary.reports.ranges import zone_of
 from tributary.reports.statement import Step, Values
@@ -222,9 +222,11 @@ def _period(asking: Asking) -> str:
     assert asking.periods is not None
     if asking.query.scale is not Scale.HOUR:
         return asking.periods.bucket_of_day("day")
-    starts = [bucket for bucket in asking.periods.buckets if asking.periods.label(bucket)[11:16] == "00:00"]
-    cases = " ".join(f"WHEN DATE '{asking.periods.label(bucket)[:10]}' THEN TIMESTAMP '{bucket}'" for bucket in starts)
-    return f"CASE day {cases} ELSE TIMESTAMP '{asking.periods.buckets[0]}' END"
+    starts: dict[str, Bucket] = {}
+    for bucket in asking.periods.buckets:
+        starts.setdefault(asking.periods.label(bucket)[:10], bucket)  # not always midnight: where the clocks leave it out, the day begins later
+    cases = " ".join(f"WHEN DATE '{day}' THEN TIMESTAMP '{bucket}'" for day, bucket in starts.items())
+    return f"CASE day {cases} END"
 
 
 def _notes(query: Query) -> tuple[str, ...]:
