@@ -279,7 +279,7 @@ def _walked(query: Query, values: Values) -> list[Step]:
 
 _SPENT: Final = """SELECT s.person, any_value(s.t1) AS t1, any_value(s.connection) AS connection, o.currency,
     CAST(sum(o.revenue) AS BIGINT) AS revenue, count(*) FILTER (WHERE o.counted) AS orders
-FROM s1 s JOIN sales o ON o.person = s.person AND o.sold_at >= s.t1 GROUP BY s.person, o.currency"""
+FROM s1 s JOIN bought o ON o.person = s.person AND o.sold_at >= s.t1 GROUP BY s.person, o.currency"""
 
 
 def _entrants(currency: str, count: int, *, has_money: bool) -> str:

@@ -316,7 +316,7 @@ FROM activities WHERE NOT bot
 UNION ALL BY NAME SELECT o.key, 'order' AS kind, 4 AS place, o.happened_at, o.order_id AS id, o.connection, s.currency, s.revenue, o.campaign_name AS campaign,
     concat(CASE WHEN o.rebill THEN 'rebill ' ELSE 'order ' END, o.order_id, ': ',
         coalesce(o.state, CASE WHEN s.key IS NULL THEN 'not sold' ELSE 'sold' END)) AS what
-FROM orders o LEFT JOIN sales s ON s.key = o.key
+FROM orders o LEFT JOIN bought s ON s.key = o.key
 UNION ALL BY NAME SELECT key, 'subscription' AS kind, 5 AS place, entered_at AS happened_at, subscription_id AS id, connection,
     concat(product, ': ', entered) AS what
 FROM (SELECT key, subscription_id, connection, coalesce(name, sku, product_id, 'subscription') AS product,

@@ -19,7 +19,7 @@ NET: Final = "net revenue: gross less discounts, tax, shipping, refunds, chargeb
 
 
 def sales(asking: Asking, *, of: str, since: datetime | None = None) -> Step:
-    """SQL: `sales`: `key`, `person`, `sold_at`, `currency`, `revenue` and `counted` of each order that was sold by now, and not before `since`; for a ledger
+    """SQL: `bought`: `key`, `person`, `sold_at`, `currency`, `revenue` and `counted` of each order that was sold by now, and not before `since`; for a ledger
     `id` and `connection`. One line an order and currency that money of it is left in, of which one is `counted`. The query's filters do not matter. `of`: the
     step whose `person`s are the only ones: amounts of others are not worked out."""
     query = asking.query
@@ -30,4 +30,4 @@ def sales(asking: Asking, *, of: str, since: datetime | None = None) -> Step:
     columns = ["key", "person", "happened_at AS sold_at", "currency", "net_revenue AS revenue", "counted" if found.by_currency else "true AS counted"]
     columns += ["id", "connection"] if asking.lines else []
     theirs: Step = ("orders", f"SELECT o.* FROM orders o WHERE o.person IN (SELECT person FROM {of})")
-    return "sales", statement((theirs, *found.steps), f"SELECT {', '.join(columns)} FROM conversions")
+    return "bought", statement((theirs, *found.steps), f"SELECT {', '.join(columns)} FROM conversions")

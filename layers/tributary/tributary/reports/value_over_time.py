@@ -217,7 +217,7 @@ def _spent(amounts: list[str]) -> str:
         until = "" if name == "revenue" else f" FILTER (WHERE o.sold_at <= c.lead_at + to_days({name.removeprefix('revenue_')}))"
         sums.append(f", CAST(coalesce(sum(o.revenue){until}, 0) AS BIGINT) AS {name}")
     return f"""SELECT c.person, o.currency, any_value(c.lead_at) AS lead_at, min(o.sold_at) AS first_at{"".join(sums)}
-FROM cohort c JOIN sales o ON o.person = c.person GROUP BY c.person, o.currency"""
+FROM cohort c JOIN bought o ON o.person = c.person GROUP BY c.person, o.currency"""
 
 
 def _leads(ours: str, amounts: list[str], *, has_orders: bool, asks_first: bool) -> str:
