@@ -11,7 +11,7 @@ from typing import Final
 
 from tributary.facts.tables import Kind, Months, Needs
 from tributary.reports import dimensions
-from tributary.reports.frame import FIELD, Asking, Detail, Measure, Table, months
+from tributary.reports.frame import DISTINCT, FIELD, Asking, Detail, Measure, Table, months
 from tributary.reports.kpis import Kpi, named
 from tributary.reports.nurture import EMAIL, EVENTS
 from tributary.reports.periods import timestamp
@@ -32,7 +32,7 @@ MEASURES: Final[Mapping[str, Measure]] = {
     "clicks": Measure(value="(what = 'clicked')::INT"),
     "visitors": Measure(value="what <> 'contact'", how="people"),
     "viewers": Measure(value="what = 'viewed'", how="people"),
-    "sessions": Measure(value="session", how="aggregate", aggregate="count(DISTINCT {})"),
+    "sessions": Measure(value="session", how="aggregate", aggregate=DISTINCT),
     "engaged": Measure(value="what <> 'contact' AND is_contact", how="people"),
     "contacts": Measure(value="what = 'contact'", how="people"),
     "engaged_customers": Measure(value="what <> 'contact' AND is_contact AND buys", how="people"),
