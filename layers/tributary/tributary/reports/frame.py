@@ -52,6 +52,13 @@ class RowUnknown(ValueError):
     """The key is not one that a report gave to a row."""
 
 
+_FIRST_OF_LINES: Final = (
+    "arg_min(kind, happened_at) AS kind, arg_min(id, happened_at) AS id, arg_min(connection, happened_at) AS connection, "
+    "min(happened_at) AS happened_at, any_value(currency) AS currency"
+)
+"""Of several lines that make one of a ledger: what the first one says."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Measure:
     """What is added up over the lines of a detail. SQL over their columns."""
@@ -422,13 +429,16 @@ class Table:
         groups = "".join(f", any_value(g{index}) AS g{index}" for index in range(len(asking.query.group_by)))
         source = f"FROM {detail.steps[-1][0]} WHERE {self._of_row(asking, row)}"
         values = [(measure.of_total if row is None and measure.of_total is not None else measure.value, sign) for measure, sign in terms]
-        how = terms[0][0].how
-        if how in ("people", "distinct"):
-            counts = " OR ".join(f"({value})" if how == "people" else f"{value} IS NOT NULL" for value, _ in values)
-            one = "" if how == "people" else "".join(f", {value}" for value, _ in values)
+        if terms[0][0].how == "people":
+            counts = " OR ".join(f"({value})" for value, _ in values)
+            # Who is taken off again, as a new customer of the returning ones, is no line.
+            value = " + ".join(f"{sign} * coalesce(bool_or({value}), false)::INT" for value, sign in values)
+            behind = f"SELECT person, {_FIRST_OF_LINES}, {value} AS value{groups} {source} AND ({counts}) GROUP BY person HAVING value <> 0"
+        elif terms[0][0].how == "distinct":
+            ((of_line, sign),) = values
             behind = (
-                f"SELECT person, arg_min(kind, happened_at) AS kind, arg_min(id, happened_at) AS id, arg_min(connection, happened_at) AS connection, "
-                f"min(happened_at) AS happened_at, any_value(currency) AS currency, 1 AS value{groups} {source} AND ({counts}) GROUP BY person{one}"
+                f"SELECT arg_min(person, happened_at) AS person, {_FIRST_OF_LINES}, {sign} AS value{groups} {source} AND ({of_line}) IS NOT NULL "
+                f"GROUP BY {of_line}"
             )
         else:
             value = " + ".join(f"{sign} * coalesce({value}, 0)" for value, sign in values)
