@@ -17,6 +17,7 @@ from tests.oracle.reports import Answer, Figures, RowName, percent, ratio
 from tributary.facts.tables import ActivityFact
 from tributary.reports.query import Query, Step
 
+INVOICES = {"paid": "payment", "declined": "decline", "voided": "void", "refunded": "refund", "charged_back": "chargeback"}
 EVENTS = {"started": "Checkout Started", "declined": "Order Declined", "cancelled": "Order Cancelled"}
 """What of orders events tell of."""
 
@@ -81,6 +82,8 @@ def _moments(world: World, step: Step, person: str) -> list[datetime]:
         case "subscription":
             theirs = [one for one in world.subscriptions if one.person == person]
             return [mark.happened_at for one in theirs for mark in one.states if mark.state == step.value]
+        case "invoice":
+            return [movement.happened_at for order in orders for movement in order.movements if movement.kind == INVOICES[step.value]]
         case "order":
             told = [activity.happened_at for activity in done if _is_event(activity, EVENTS.get(step.value, ""))]
             if step.value == "started":

@@ -284,6 +284,8 @@ STEPS: Final[list[tuple[StepKind, str]]] = [
     ("order", "started"),
     ("order", "sold"),
     ("order", "refunded"),
+    ("invoice", "paid"),
+    ("invoice", "refunded"),
     ("order", "rebilled"),
     ("subscription", "active"),
 ]
