@@ -462,9 +462,28 @@ def test_every_question_that_can_be_asked_of_a_report_is_answered(asked: tuple[R
     as_json = EVERY.get(f"/api/reports/{type}", [pair for pair in pairs if pair[0] != "format"]).body
     keys = [row["key"] for row in as_json["rows"]]
     assert len(keys) == len(set(keys)), "a key opens one row"
-    for key in keys[:2]:
-        opened = EVERY.get(f"/api/reports/{type}/ledger", [*(pair for pair in pairs if pair[0] not in ("format", "limit")), ("row", key)])
+    for row in as_json["rows"][:2]:
+        opened = EVERY.get(f"/api/reports/{type}/ledger", [*(pair for pair in pairs if pair[0] not in ("format", "limit")), ("row", row["key"])])
         assert opened.status == 200, opened.text
+        said_of = opened.body["kpi"]["key"]
+        figure = row["values"][said_of] or 0
+        assert (opened.body["total"] or 0) == pytest.approx(figure), "the figure is the report's"
+        if not opened.body["parts"] and opened.body["kpi"]["unit"] not in _NO_SUMS:
+            assert opened.body["adds_up_to"] == pytest.approx(figure, abs=1e-5), "its lines come to it"
+
+
+_NO_SUMS = ("seconds", "days", "percent", "ratio")
+"""A median and its like are made of lines, and are not their sum."""
+
+
+@pytest.mark.parametrize(
+    ("path", "kpi", "figure", "people"),
+    [("orders", "returning_customers", 0, []), ("orders", "new_customers", 1, [f"{1:032x}"]), ("engagement", "sessions", 1, [f"{1:032x}"])],
+)
+def test_a_ledger_has_a_line_for_each_that_counts_and_none_for_others(path: str, kpi: str, figure: int, people: list[str]) -> None:
+    said = EVERY.get(f"/api/reports/{path}/ledger", [("range", "2026-03"), ("kpi", kpi)]).body
+    assert (said["total"], said["adds_up_to"], [line["person"] for line in said["data"]]) == (figure, figure, people)
+    assert sum(line["value"] for line in said["data"]) == figure
 
 
 EVERY = ReportBench(
