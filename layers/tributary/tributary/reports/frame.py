@@ -425,10 +425,13 @@ class Table:
         how = terms[0][0].how
         if how in ("people", "distinct"):
             counts = " OR ".join(f"({value})" if how == "people" else f"{value} IS NOT NULL" for value, _ in values)
+            # Who is taken off again, as a new customer of the returning ones, is no line.
+            counted = " + ".join(f"{sign} * coalesce(bool_or({value}), false)::INT" for value, sign in values) if how == "people" else "1"
             one = "" if how == "people" else "".join(f", {value}" for value, _ in values)
             behind = (
                 f"SELECT person, arg_min(kind, happened_at) AS kind, arg_min(id, happened_at) AS id, arg_min(connection, happened_at) AS connection, "
-                f"min(happened_at) AS happened_at, any_value(currency) AS currency, 1 AS value{groups} {source} AND ({counts}) GROUP BY person{one}"
+                f"min(happened_at) AS happened_at, any_value(currency) AS currency, {counted} AS value{groups} {source} AND ({counts}) "
+                f"GROUP BY person{one} HAVING value <> 0"
             )
         else:
             value = " + ".join(f"{sign} * coalesce({value}, 0)" for value, sign in values)
