@@ -6,7 +6,7 @@ import base64
 import csv
 import io
 import json
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -22,7 +22,7 @@ from tributary.errors import ReportTooLarge, StoreUnavailable
 from tributary.facts.tables import ActivityFact, ContactFact, Kind, Months, TagInterval, TagsFact, TouchFact
 from tributary.ports import ContactRow
 from tributary.reports.engine import REPORTS
-from tributary.reports.query import DateMode, Model, ReportType
+from tributary.reports.query import DateMode, FixedCost, Model, ReportType
 
 MARCH = datetime(2026, 3, 20, 12, tzinfo=UTC)
 
@@ -408,6 +408,50 @@ def test_every_report_and_dimension_is_described(every: ReportBench) -> None:
         assert one["name"], one["type"]
         assert one["description"], one["type"]
         assert [dimension["key"] for dimension in one["dimensions"] if not dimension["definition"]] == []
+
+
+@pytest.mark.parametrize(
+    ("type", "ignored"),
+    [
+        (ReportType.FUNNEL, {"date_mode": "touch_date", "rebill_credit": "own"}),
+        (ReportType.VALUE_OVER_TIME, {"date_mode": "touch_date", "rebill_credit": "own"}),
+        (ReportType.JOURNEYS, {"date_mode": "touch_date"}),
+        (ReportType.SUBSCRIPTIONS, {"date_mode": "touch_date"}),
+        (ReportType.NURTURE, {"date_mode": "lead_date", "model": "linear", "half_life": "3", "rebill_credit": "own"}),
+        (ReportType.ENGAGEMENT, {"date_mode": "lead_date", "model": "linear", "half_life": "3", "rebill_credit": "own", "lookback": "7"}),
+    ],
+)
+def test_a_report_repeats_no_setting_that_it_does_not_follow(type: ReportType, ignored: dict[str, str]) -> None:
+    bench = ReportBench({}, kinds=REPORTS)
+    asked = [("range", "2026-03"), *(STEPS if type is ReportType.FUNNEL else [])]
+    refused = bench.get(f"/api/reports/{type}", [*asked, *ignored.items()])
+    assert wrong(refused.body) == dict.fromkeys(ignored, "invalid_parameter")
+    bench.operator.update_account(AccountChange(report_defaults=ignored))
+    settings = bench.get(f"/api/reports/{type}", asked).body["settings"]
+    assert settings["date_mode"] == ("lead_date" if type is ReportType.VALUE_OVER_TIME else "conversion_date")
+    for parameter, name in (("model", "model"), ("half_life", "half_life_days"), ("rebill_credit", "rebill_credit"), ("lookback", "lookback_days")):
+        assert (settings[name] is None) == (parameter in ignored), parameter
+
+
+def test_cohorts_that_are_grouped_by_nothing_are_months_and_say_so(every: ReportBench) -> None:
+    assert every.get("/api/reports/value-over-time", {"range": "2026-03"}).body["settings"]["scale"] == "month"
+    assert every.get("/api/reports/value-over-time", {"range": "2026-03", "group_by": "channel"}).body["settings"]["scale"] is None
+
+
+@pytest.mark.parametrize("type", ["orders", "acquisition", "attribution", "lead-source", "advertisement"])
+def test_fixed_costs_are_in_every_report_that_has_costs(type: str) -> None:
+    bench = ReportBench({}, kinds=REPORTS)
+    bench.costs.append(FixedCost(id="c", name="Agency", amount=10_000, currency="USD", first=date(2026, 3, 30), last=None))
+    said = bench.get(f"/api/reports/{type}", {"range": "2026-03", "group_by": "none", "kpis": "fixed_costs,profit"}).body
+    assert said["totals"][0]["values"] == {"fixed_costs": 20_000, "profit": -20_000}
+
+
+def test_a_figure_that_the_report_does_not_show_is_opened_with_the_facts_that_it_needs(every: ReportBench) -> None:
+    asked = {"range": "2026-03", "group_by": "none"}
+    every.get("/api/reports/orders", asked)
+    assert Kind.CONTACTS not in every.facts.needs
+    every.get("/api/reports/orders/ledger", {**asked, "kpi": "leads"})
+    assert Kind.CONTACTS in every.facts.needs
 
 
 def test_what_a_report_itself_tells_rows_apart_by_is_a_column_too(every: ReportBench) -> None:

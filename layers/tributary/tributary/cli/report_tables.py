@@ -160,11 +160,12 @@ def _settings(answer: Json) -> Iterable[str]:
     """Those that bear on this answer, in words."""
     settings = answer["settings"]
     yield f"in {settings['currency']}"
-    if answer["coverage_pct"] is not None:
+    if settings["model"] is not None and answer["coverage_pct"] is not None:
         lookback = "a lifetime" if settings["lookback_days"] is None else f"{settings['lookback_days']} days"
         half_life = f" (half-life {settings['half_life_days']:g} days)" if settings["model"] == "time_decay" else ""
         yield f"model {settings['model'].replace('_', ' ')}{half_life}, touches of {lookback} before"
-        yield f"rebills {'as the first order' if settings['rebill_credit'] == 'inherit' else 'by their own touches'}"
+        if settings["rebill_credit"] is not None:
+            yield f"rebills {'as the first order' if settings['rebill_credit'] == 'inherit' else 'by their own touches'}"
         yield f"{answer['coverage_pct']:g}% of the value has a touch"
     yield f"by {settings['date_mode'].replace('_', ' ')}"
     if settings["include_tax"] or settings["include_shipping"]:

@@ -12,6 +12,7 @@ from tributary.contacts.naming import Person
 from tributary.control.answers import Moment, NextCursor
 from tributary.reports.answer import Column, LedgerLine, Row, Total, Unit, Value
 from tributary.reports.as_csv import ledger_csv, report_csv
+from tributary.reports.asking import has
 from tributary.reports.catalogue import DESCRIPTIONS, Dimension, described
 from tributary.reports.query import Filter, Having, Query, Range, ReportType, Step
 from tributary.reports.reporting import Answered, Opened, Reports
@@ -51,11 +52,11 @@ class SettingsInForce(_Answer, frozen=True, kw_only=True):
     filter: list[Filter]
     having: list[Having]
     kpis: list[str]
-    model: str
+    model: Annotated[str | None, Meta(description="Null: the report has none. So of the next three.")]
     lookback_days: Annotated[int | None, Meta(description="Null: a lifetime.")]
-    half_life_days: float
+    half_life_days: float | None
+    rebill_credit: str | None
     date_mode: str
-    rebill_credit: str
     currency: str
     include_tax: bool
     include_shipping: bool
@@ -72,7 +73,10 @@ class ReportAnswer(_Answer, frozen=True, kw_only=True):
     """A report."""
 
     type: ReportType
-    as_of: Annotated[Moment, Meta(description="When it was last looked which facts there are: what came later is not in it.")]
+    as_of: Annotated[
+        Moment,
+        Meta(description="When it was last looked which facts there are. What was accepted becomes one within a minute, unless the queue of facts is behind."),
+    ]
     cached: Annotated[bool, Meta(description="Whether the same question was answered from the same facts before, and this is that answer.")]
     settings: SettingsInForce
     dimensions: Annotated[
@@ -144,11 +148,11 @@ def settings_in_force(query: Query) -> SettingsInForce:
         filter=list(query.filters),
         having=list(query.having),
         kpis=list(query.kpis),
-        model=query.model,
-        lookback_days=query.lookback_days,
-        half_life_days=query.half_life_days,
+        model=query.model if has(query.type, "model") else None,
+        lookback_days=query.lookback_days if has(query.type, "lookback") else None,
+        half_life_days=query.half_life_days if has(query.type, "half_life") else None,
+        rebill_credit=query.rebill_credit if has(query.type, "rebill_credit") else None,
         date_mode=query.date_mode,
-        rebill_credit=query.rebill_credit,
         currency=query.currency,
         include_tax=query.include_tax,
         include_shipping=query.include_shipping,

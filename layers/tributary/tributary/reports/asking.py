@@ -159,6 +159,22 @@ _REPEATED: Final = frozenset({"filter", "having", "steps"})
 _OF_ONE_TYPE: Final = {"steps": ReportType.FUNNEL, "intervals": ReportType.VALUE_OVER_TIME, "contact": ReportType.JOURNEYS}
 
 
+_OF_PEOPLE: Final = frozenset({ReportType.NURTURE, ReportType.ENGAGEMENT})
+_HAS_NONE: Final[Mapping[str, frozenset[ReportType]]] = {
+    "date_mode": frozenset({ReportType.FUNNEL, ReportType.VALUE_OVER_TIME, ReportType.JOURNEYS, ReportType.SUBSCRIPTIONS, *_OF_PEOPLE}),
+    "rebill_credit": frozenset({ReportType.FUNNEL, ReportType.VALUE_OVER_TIME, *_OF_PEOPLE}),
+    "model": _OF_PEOPLE,
+    "half_life": _OF_PEOPLE,
+    "lookback": frozenset({ReportType.ENGAGEMENT}),
+}
+"""Settings that a type of report does not follow: asked with one it refuses, so that an answer repeats none that is not in force."""
+
+
+def has(type: ReportType, setting: str) -> bool:
+    """Whether a report of the type follows the setting, by its parameter's name."""
+    return type not in _HAS_NONE.get(setting, frozenset())
+
+
 def parameters_of(pairs: Iterable[tuple[str, str]], *, beside: Collection[str] = ()) -> tuple[Parameters, dict[str, str], list[Wrong]]:
     """The parameters of a request, those of the caller's own (`beside`), and what is wrong with their names. One that is empty counts as left out."""
     kept: dict[str, Any] = {}
@@ -340,7 +356,7 @@ class _Reading:
             type=self.type,
             range=range_,
             time_zone=zone,
-            scale=self._setting("scale", self.given.scale, None),
+            scale=self._scale(group_by),
             group_by=group_by,
             filters=self._filters(),
             model=self._setting("model", self.given.model, self.kind.default_model or Model.LAST_TOUCH, own=self.kind.default_model is not None),
@@ -365,6 +381,11 @@ class _Reading:
         sort, descending = self._sort(known, query)
         return msgspec.structs.replace(query, kpis=self._kpis(known), having=self._having(known), sort=sort, descending=descending)
 
+    def _scale(self, group_by: tuple[str, ...]) -> Scale | None:
+        cohorts = self.type is ReportType.VALUE_OVER_TIME and not group_by
+        scale: Scale | None = self._setting("scale", self.given.scale, Scale.MONTH if cohorts else None)
+        return scale
+
     def _say(self, name: str, message: str) -> None:
         self.wrong.append(Wrong(field=name, code="invalid_parameter", message=message))
 
@@ -380,6 +401,10 @@ class _Reading:
     def _setting(self, name: str, text: str | None, default: Any, *, own: bool = False) -> Any:
         """`own`: whether the report has a default of its own, which goes before the account's."""
         parse = _PARSERS[name]
+        if not has(self.type, name):
+            if text is not None:
+                self._say(name, f"A report of the type {self.type} follows none.")
+            return default
         if text is not None or own or name not in self.settings.defaults:
             return self._parsed(name, text, parse, default)
         try:

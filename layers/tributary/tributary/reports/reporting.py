@@ -25,6 +25,8 @@ from tributary.reports.kpis import Kpi, signed
 from tributary.reports.query import FixedCost, Query, ReportType
 from tributary.settings import Account
 
+FIXED_COSTS: Final = "fixed_costs"
+"""The KPI of the account's own costs, which all reports with spend take in."""
 KEPT_ANSWERS: Final = 100
 KEPT_FOR: Final = timedelta(minutes=1)
 """As far as answers may be behind."""
@@ -108,15 +110,18 @@ class Reports:
     def ledger(self, query: Query, *, row_key: str | None, kpi: str, limit: int, offset: int) -> Opened:
         """`query`: of `query`. Raises `RowUnknown`, `ReportTooLarge`, `StoreUnavailable`."""
         kind = self.kinds[query.type]
-        with self.facts.open(kind.needs(query)) as relations:
+        # The figure that is opened may be none of those that the report shows.
+        needs = kind.needs(msgspec.structs.replace(query, kpis=tuple(dict.fromkeys((*query.kpis, kpi)))))
+        with self.facts.open(needs) as relations:
             found = kind.ledger(query, relations, row_key=row_key, kpi=kpi, limit=limit, offset=offset)
             return Opened(query=query, row=row_key, kpi=kpi, ledger=found, unit=_unit_of_lines(kind.kpis(query), kpi), as_of=relations.as_of)
 
     def query(self, type: ReportType, parameters: Parameters, *, now: datetime | None = None, wrong: Sequence[Wrong] = ()) -> Query:
         """The question that these parameters are, asked `now`. Raises `QueryWrong`."""
         asked_at = self.now() if now is None else now
-        costs = tuple(self.fixed_costs()) if type is ReportType.ADVERTISEMENT else ()
-        return query_of(type, parameters, kind=self.kinds[type], settings=self.settings(), now=asked_at, fixed_costs=costs, wrong=wrong)
+        kind = self.kinds[type]
+        costs = tuple(self.fixed_costs()) if FIXED_COSTS in kind.kpis() else ()
+        return query_of(type, parameters, kind=kind, settings=self.settings(), now=asked_at, fixed_costs=costs, wrong=wrong)
 
 
 def _unit_of_lines(kpis: Mapping[str, Kpi], key: str) -> Unit:
