@@ -348,6 +348,16 @@ def test_a_comparison_stands_beside_each_row_and_the_total() -> None:
     assert report.totals[0].change == {"net_revenue": 57, "orders": 100}
 
 
+def test_what_was_there_before_and_is_no_more_is_a_row_of_the_comparison() -> None:
+    rows = facts(order("ann", "02-02", 100, connection="old"), order("ann", "03-02", 50, connection="new"))
+    february = ranges.days(date(2026, 2, 1), date(2026, 2, 28), zone="UTC")
+    report = asked(rows, group_by=("connection",), compare=february, kpis=("net_revenue",))
+    assert {row.dimensions["connection"]: (row.values["net_revenue"], row.before, row.change) for row in report.rows} == {
+        "new": (50, {"net_revenue": 0}, {"net_revenue": None}),
+        "old": (0, {"net_revenue": 100}, {"net_revenue": -100}),
+    }
+
+
 def test_rows_are_chosen_sorted_and_cut_and_the_total_stays() -> None:
     rows = facts(*(order("ann", "03-02", amount, id=name, connection=name) for name, amount in (("a", 5), ("b", 9), ("c", 7), ("d", 1))))
     report = asked(rows, group_by=("connection",), having=(Having(kpi="net_revenue", op="gt", value=1),), limit=2)

@@ -93,3 +93,17 @@ def test_the_ledger_of_engaged_contacts_is_who_they_are() -> None:
 def test_contacts_and_orders_are_read_only_where_asked_for() -> None:
     assert set(ENGAGEMENT.needs(asking(kpis=("page_views", "visitors")))) == {Kind.ACTIVITIES}
     assert set(ENGAGEMENT.needs(asking(kpis=("engaged_customer_rate",)))) == {Kind.ACTIVITIES, Kind.CONTACTS, Kind.ORDERS}
+
+
+def test_what_was_done_to_people_engages_nobody() -> None:
+    told = [
+        event(1, "2026-03-05", "Order Completed", connection="con_crm"),
+        event(2, "2026-03-05", "Email Delivered"),
+        event(3, "2026-03-05", "Email Opened", connection="con_mail"),
+        event(4, "2026-03-05", "Berth Booked"),
+    ]
+    report = asked(
+        relations(orders=(), activities=told, contacts=[contact(number, "2026-03-01") for number in range(1, 5)]),
+        kpis=("visitors", "sessions", "engaged_contacts"),
+    )
+    assert total(report) == {"visitors": 2, "sessions": 2, "engaged_contacts": 2}

@@ -263,8 +263,8 @@ def _lookback(text: str) -> int | None:
 
 
 def _half_life(text: str) -> float:
-    if re.fullmatch(r"[0-9]{1,2}(\.[0-9]{1,3})?", text.strip(), re.ASCII) is None or not 0 < float(text) <= MAX_HALF_LIFE_DAYS:
-        raise ValueError(f"Days, more than 0 and at most {MAX_HALF_LIFE_DAYS}.")
+    if re.fullmatch(r"[0-9]{1,2}(\.[0-9]{1,3})?", text.strip(), re.ASCII) is None or not 1 <= float(text) <= MAX_HALF_LIFE_DAYS:
+        raise ValueError(f"Days, from 1 to {MAX_HALF_LIFE_DAYS}.")
     return float(text)
 
 

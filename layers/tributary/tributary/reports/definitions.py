@@ -118,7 +118,7 @@ ORDER_KPIS: Final[Mapping[str, Kpi]] = named(
     ),
     Kpi(
         key="refund_rate_count",
-        name="Refunded orders",
+        name="Refund rate of orders",
         unit="percent",
         definition="Orders of which anything was refunded, divided by orders.",
         over=("refunded_orders",),
@@ -233,7 +233,7 @@ ADVERTISING_KPIS: Final[Mapping[str, Kpi]] = named(
     ),
     Kpi(
         key="matched_spend_pct",
-        name="Matched spend",
+        name="Matched spend rate",
         unit="percent",
         definition="Matched spend divided by ad spend without fixed costs. Only where rows or filters are told by touches.",
         over=("matched_spend",),

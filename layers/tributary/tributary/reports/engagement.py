@@ -38,10 +38,18 @@ MEASURES: Final[Mapping[str, Measure]] = {
     "engaged_customers": Measure(value="what <> 'contact' AND is_contact AND buys", how="people"),
 }
 KPIS: Final[Mapping[str, Kpi]] = named(
-    Kpi(key="activities", name="Activities", unit="count", over=("activities",), definition="Events of any kind, page views among them; none of machines."),
+    Kpi(
+        key="activities",
+        name="Activities",
+        unit="count",
+        over=("activities",),
+        definition="What people did themselves, page views among it; nothing of machines, nothing that a CRM tells of its orders, no email received.",
+    ),
     Kpi(key="page_views", name="Page views", unit="count", over=("page_views",), definition="Pages and screens viewed."),
     Kpi(key="events", name="Events", unit="count", over=("events",), definition="Tracked events, emails opened and clicked among them."),
-    Kpi(key="visitors", name="People", unit="count", over=("visitors",), adds_up=False, definition="Distinct people who did anything, known or not."),
+    Kpi(
+        key="visitors", name="People", unit="count", over=("visitors",), adds_up=False, definition="Distinct people who did anything themselves, known or not."
+    ),
     Kpi(
         key="sessions",
         name="Sessions",
@@ -135,6 +143,19 @@ class EngagementLeg:
         return Detail(tuple(steps), once(asked, overlapping=by_tag), overlapping=by_tag)
 
 
+def _own_doing() -> str:
+    """SQL: whether somebody did it themselves. Of what a connection tells, as a CRM its orders and bills, that is only opening and clicking; and to have been
+    sent something is nothing done."""
+    sent, opened, clicked = (", ".join(f"'{name}'" for name in EVENTS[what]) for what in ("received", "opened", "clicked"))
+    told = f"NOT starts_with(connection, '{_OF_A_CONNECTION}') OR lower(name) IN ({opened}, {clicked})"
+    return f"(type IN ('page', 'screen') OR ({told}) AND coalesce(lower(name) NOT IN ({sent}), true))"
+
+
+_OF_A_CONNECTION: Final = "con_"
+"""How ids of connections begin; those of sources do not."""
+_OWN_DOING: Final = _own_doing()
+
+
 def _within(query: Query, moment: str) -> str:
     return f"{moment} >= {timestamp(query.range.start)} AND {moment} < {timestamp(query.range.end)} AND {moment} <= {timestamp(query.now)}"
 
@@ -146,7 +167,7 @@ def _done(query: Query, *, with_sessions: bool, with_emails: bool) -> str:
     what = f"CASE WHEN type IN ('page', 'screen') THEN 'viewed' WHEN type <> 'track' THEN 'told' {emails}ELSE 'did' END AS what"
     columns = "key, person, happened_at, connection, page, campaign, email_campaign, email_flow, email_message, email_link, email_list"
     select = f"SELECT {columns}, CASE WHEN type = 'track' THEN name END AS event, {what}"
-    where = f"FROM activities WHERE NOT bot AND {_within(query, 'happened_at')}"
+    where = f"FROM activities WHERE NOT bot AND {_OWN_DOING} AND {_within(query, 'happened_at')}"
     if not with_sessions:
         return f"{select} {where}"
     gap = f"happened_at - lag(happened_at) OVER (PARTITION BY person ORDER BY happened_at, key) <= INTERVAL {SESSION_MINUTES} MINUTE"

@@ -371,6 +371,19 @@ class Table:
             matched = row_id if row_id.period is None else row_id._replace(period=earlier.get(row_id.period))
             sums_before = None if before is None else before.rows.get(matched, {})
             found.append(_Told(row_id, label, sums, sums_before))
+        if before is not None:
+            found += self._gone(now, before, periods, earlier)
+        return found
+
+    @staticmethod
+    def _gone(now: Cells, before: Cells, periods: Periods | None, earlier: Mapping[Bucket, Bucket]) -> list[_Told]:
+        """What was there in the period compared with, and is not any more."""
+        later = {of_before: of_now for of_now, of_before in earlier.items()}
+        found = []
+        for row_id, sums in before.rows.items():
+            place = row_id if row_id.period is None else row_id._replace(period=later.get(row_id.period))
+            if place not in now.rows and (row_id.period is None) == (place.period is None):
+                found.append(_Told(place, None if periods is None or place.period is None else periods.label(place.period), {}, sums))
         return found
 
     def _matching_periods(self, query: Query) -> dict[Bucket, Bucket]:

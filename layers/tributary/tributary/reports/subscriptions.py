@@ -26,9 +26,9 @@ from tributary.reports.definitions import ORDER_KPIS
 from tributary.reports.frame import Asking, Cells, Detail, Measure, RowId, Table, _key, months
 from tributary.reports.kpis import Kpi, Sums, named
 from tributary.reports.money import rates_step
-from tributary.reports.periods import Periods, local_date, offsets, timestamp
+from tributary.reports.periods import Bucket, Periods, local_date, offsets, timestamp
 from tributary.reports.query import DateMode, Query, Range, ReportType
-from tributary.reports.ranges import EARLIEST
+from tributary.reports.ranges import ALL_TIME, EARLIEST
 from tributary.reports.statement import Step
 from tributary.reports.subjects import conversions, needs_of, once
 
@@ -361,6 +361,16 @@ class SubscriptionTable(Table):
             query, row_key = self._of_one_period(query, row_key)
         return super().ledger(query, relations, row_key=row_key, kpi=kpi, limit=limit, offset=offset)
 
+    @staticmethod
+    def _buckets(query: Query, periods: Periods, cells: Cells) -> Sequence[Bucket]:
+        """The periods that have begun; of all time, from the first with anything on."""
+        begun = [bucket for bucket in periods.buckets if periods.range_of(bucket).start <= query.now]
+        if query.range.words != ALL_TIME:
+            return begun
+        met = {row_id.period for row_id in cells.rows}
+        first = next((number for number, bucket in enumerate(begun) if bucket in met), len(begun))
+        return begun[first:]
+
     def _of_one_period(self, query: Query, row_key: str) -> tuple[Query, str]:
         """The same row of a report of its period alone: what is there at its start is not all in its lines."""
         row = self._row_of(query, row_key)
@@ -374,7 +384,9 @@ class SubscriptionTable(Table):
         if query.scale is None:
             return cells
         periods = Periods(query.scale, query.range, query.time_zone)
-        buckets = periods.buckets
+        buckets = self._buckets(query, periods, cells)
+        if not buckets:
+            return cells
         lengths = {bucket: _days_of(periods.range_of(bucket)) for bucket in buckets}
         rows: dict[RowId, dict[str, int | float]] = {}
         for first in dict.fromkeys(row_id._replace(period=buckets[0]) for row_id in cells.rows):
