@@ -348,6 +348,13 @@ def test_a_comparison_stands_beside_each_row_and_the_total() -> None:
     assert report.totals[0].change == {"net_revenue": 57, "orders": 100}
 
 
+def test_that_leads_are_not_narrowed_by_what_only_orders_tell_is_said() -> None:
+    rows = facts(lead("ann", "03-01"), lead("bob", "03-01"), order("ann", "03-02", 100, connection="a"))
+    report = asked(rows, filters=(Filter(dimension="connection", op="is", values=("a",)),), kpis=("leads", "orders"))
+    assert total(report, "leads") == 2
+    assert "Leads are not told by connection: they are neither divided nor filtered by it." in report.notes
+
+
 def test_what_was_there_before_and_is_no_more_is_a_row_of_the_comparison() -> None:
     rows = facts(order("ann", "02-02", 100, connection="old"), order("ann", "03-02", 50, connection="new"))
     february = ranges.days(date(2026, 2, 1), date(2026, 2, 28), zone="UTC")

@@ -352,6 +352,7 @@ class _Reading:
         zone = self._parsed("time_zone", self.given.time_zone, _time_zone, self.settings.time_zone)
         range_ = self._range(zone)
         group_by = self._group_by()
+        by_lead = self.type is ReportType.LEAD_SOURCE  # what somebody first came by may be years before what they buy
         query = Query(
             type=self.type,
             range=range_,
@@ -360,7 +361,7 @@ class _Reading:
             group_by=group_by,
             filters=self._filters(),
             model=self._setting("model", self.given.model, self.kind.default_model or Model.LAST_TOUCH, own=self.kind.default_model is not None),
-            lookback_days=self._setting("lookback", self.given.lookback, 30),
+            lookback_days=self._setting("lookback", self.given.lookback, None if by_lead else 30, own=by_lead),
             half_life_days=self._setting("half_life", self.given.half_life, 7.0),
             date_mode=self._setting(
                 "date_mode", self.given.date_mode, self.kind.default_date_mode, own=self.kind.default_date_mode is not DateMode.CONVERSION_DATE

@@ -95,8 +95,17 @@ class Leads:
         of_touched = "CASE WHEN touched THEN weight ELSE 0 END" if asks_touches(asking.query) else "weight"
         counted = {"leads": _adding("weight", once), "attributed_leads": _adding(of_touched, once)}
         return Detail(
-            (*conversions.leads(asking), *credits.steps), {name: measure for name, measure in counted.items() if name in measures}, credits.overlapping
+            (*conversions.leads(asking), *credits.steps),
+            {name: measure for name, measure in counted.items() if name in measures},
+            credits.overlapping,
+            notes=_notes_of_leads(asking.query),
         )
+
+
+def _notes_of_leads(query: Query) -> tuple[str, ...]:
+    known = (*dimensions.TOUCH, dimensions.TAG)
+    unknown = sorted(name for name in dimensions.named_by(query) if name not in known and not dimensions.is_of_contact(name))
+    return (f"Leads are not told by {', '.join(unknown)}: they are neither divided nor filtered by it.",) if unknown else ()
 
 
 def _once(credits: Credits) -> tuple[str | None, str | None]:
