@@ -402,8 +402,8 @@ class _Reading:
         """`own`: whether the report has a default of its own, which goes before the account's."""
         parse = _PARSERS[name]
         if not has(self.type, name):
-            if text is not None:
-                self._say(name, f"A report of the type {self.type} follows none.")
+            if text is not None and self._parsed(name, text, parse, default) != default:
+                self._say(name, f"A report of the type {self.type} follows none but its own, {default}.")
             return default
         if text is not None or own or name not in self.settings.defaults:
             return self._parsed(name, text, parse, default)
