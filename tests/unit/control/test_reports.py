@@ -426,9 +426,11 @@ def test_a_report_repeats_no_setting_that_it_does_not_follow(type: ReportType, i
     asked = [("range", "2026-03"), *(STEPS if type is ReportType.FUNNEL else [])]
     refused = bench.get(f"/api/reports/{type}", [*asked, *ignored.items()])
     assert wrong(refused.body) == dict.fromkeys(ignored, "invalid_parameter")
+    own = "lead_date" if type is ReportType.VALUE_OVER_TIME else "conversion_date"
+    assert bench.get(f"/api/reports/{type}", [*asked, ("date_mode", own)]).status == 200, "it is what it follows"
     bench.operator.update_account(AccountChange(report_defaults=ignored))
     settings = bench.get(f"/api/reports/{type}", asked).body["settings"]
-    assert settings["date_mode"] == ("lead_date" if type is ReportType.VALUE_OVER_TIME else "conversion_date")
+    assert settings["date_mode"] == own
     for parameter, name in (("model", "model"), ("half_life", "half_life_days"), ("rebill_credit", "rebill_credit"), ("lookback", "lookback_days")):
         assert (settings[name] is None) == (parameter in ignored), parameter
 

@@ -403,8 +403,9 @@ class _Reading:
         """`own`: whether the report has a default of its own, which goes before the account's."""
         parse = _PARSERS[name]
         if not has(self.type, name):
-            if text is not None:
-                self._say(name, f"A report of the type {self.type} follows none.")
+            # It does have dates, of one kind: to ask for that is no fault.
+            if text is not None and not (name == "date_mode" and text == default):
+                self._say(name, f"A report of the type {self.type} follows {f'its own, {default}' if name == 'date_mode' else 'none'}.")
             return default
         if text is not None or own or name not in self.settings.defaults:
             return self._parsed(name, text, parse, default)
