@@ -153,7 +153,7 @@ def left(stack: Pipeline) -> dict[str, Any]:
         "records": [(key, row["data"]["S"]) for key, row in rows.items() if key[0].startswith("record#")],
         "history": (history["position"], history.get("failed"), "finished_at" in history),
         "live": (live["cursors"], live["finished_at"]),
-        "waiting": [boto3.client("sqs").receive_message(QueueUrl=url).get("Messages", []) for url in stack.queues],
+        "waiting": [boto3.client("sqs").receive_message(QueueUrl=url).get("Messages", []) for url in stack.queues if url != stack.facts_url],
     }
 
 
