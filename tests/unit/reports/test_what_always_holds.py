@@ -63,8 +63,10 @@ def test_the_order_that_facts_were_written_in_changes_nothing(world: World, quer
 @_SETTINGS
 @given(worlds(), questions())
 def test_what_a_report_does_not_need_is_not_missed(world: World, query: Query) -> None:
+    """Who the rates are by is said where the facts that were read hold another currency, also one that no figure met."""
     shop = Shop(world)
-    assert Shop(read_only(world, shop.needs(query))).report(query) == shop.report(query)
+    less, whole = Shop(read_only(world, shop.needs(query))).report(query), shop.report(query)
+    assert msgspec.structs.replace(less, rates_source=None) == msgspec.structs.replace(whole, rates_source=None)
 
 
 @_SETTINGS

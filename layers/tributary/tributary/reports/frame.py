@@ -195,9 +195,9 @@ class Cells:
     overlapping: bool
     notes: tuple[str, ...]
     rates_source: str | None = None
+    """Who says what amounts were converted by; of all rates that there are, where any currency in the facts that were read is another."""
     told_twice: Set[str] = frozenset()
     """Measures of which several rows may tell one thing, so that they come to more than the total."""
-    """Who says what amounts were converted by."""
 
 
 @dataclass(frozen=True, kw_only=True)
