@@ -300,7 +300,7 @@ def credits_of(world: World, query: Query, conversion: Conversion, *, grouped: b
 
 
 def _origin(world: World, query: Query, order: OrderFact) -> datetime:
-    """The moment whose touches an order is due to: its own, or that of the order that its subscription began with."""
+    """The moment whose touches an order is due to: its own, or that of the order that its subscription began with, if that was no later."""
     own = order.sold_at if order.sold_at is not None else order.happened_at
     if not order.rebill or order.subscription_id is None or query.rebill_credit == "own":
         return own
@@ -311,7 +311,7 @@ def _origin(world: World, query: Query, order: OrderFact) -> datetime:
     ]
     here = [one for one in world.orders if one.connection == order.connection and one.sold_at is not None]
     began = [one for one in here if one.order_id in named] or [one for one in here if one.subscription_id == order.subscription_id]
-    return min((one.sold_at for one in began if one.sold_at is not None), default=own)
+    return min(own, min((one.sold_at for one in began if one.sold_at is not None), default=own))
 
 
 def _by_product(world: World, query: Query, conversion: Conversion, *, grouped: bool) -> Iterator[Credit]:

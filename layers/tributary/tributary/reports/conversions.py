@@ -152,7 +152,7 @@ def sales(asking: Asking, asked: OrdersAsked) -> Sales:
     path_at, join = "s.happened_at", ""
     if inherits:
         steps += _BEGAN
-        path_at = "coalesce(b.path_at, s.happened_at)"
+        path_at = "least(b.path_at, s.happened_at)"  # a bill before the order that it names is due to what was before itself
         join = " LEFT JOIN began b ON s.rebill AND b.connection = s.connection AND b.subscription_id = s.subscription_id"
     steps.append(("conversions", f"SELECT {', '.join([chosen, f'{path_at} AS path_at', *worked_out])} FROM sales s{join}"))
     any_time = inherits or query.date_mode is DateMode.LEAD_DATE
@@ -196,7 +196,7 @@ def refunds(asking: Asking) -> tuple[Step, ...]:
     path_at, join = "s.ordered_at", ""
     if inherits:
         steps += _BEGAN
-        path_at = "coalesce(b.path_at, s.ordered_at)"
+        path_at = "least(b.path_at, s.ordered_at)"
         join = " LEFT JOIN began b ON s.rebill AND b.connection = s.connection AND b.subscription_id = s.subscription_id"
     return *steps, ("conversions", f"SELECT s.*, {path_at} AS path_at FROM sales s{join}")
 
