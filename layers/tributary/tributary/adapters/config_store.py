@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import msgspec
 
 from tributary.adapters import dynamo
+from tributary.adapters.kept import Kept
 from tributary.errors import StoreUnavailable
 from tributary.identity.weak import KONNEKTIVE
 from tributary.settings import Account, Connection, Key, Source, UnreadableConnection
@@ -62,16 +63,13 @@ class DynamoConnections:
     ) -> None:
         self._client = client
         self._table = table
-        self._monotonic = monotonic
-        self._seconds = seconds
-        self._kept: tuple[float, tuple[Connection | UnreadableConnection, ...]] | None = None
+        self._kept = Kept(self._read, monotonic=monotonic, seconds=seconds)
 
     def all(self) -> Sequence[Connection | UnreadableConnection]:
-        if self._kept is None or self._monotonic() - self._kept[0] >= self._seconds:
-            asked_at = self._monotonic()
-            rows = dynamo.query(self._client(), self._table, "connection", store=_STORE, ConsistentRead=True)
-            self._kept = (asked_at, tuple(_connection(row) for row in rows))
-        return self._kept[1]
+        return self._kept.get()
+
+    def _read(self) -> tuple[Connection | UnreadableConnection, ...]:
+        return tuple(map(_connection, dynamo.query(self._client(), self._table, "connection", store=_STORE, ConsistentRead=True)))
 
 
 class DynamoAccount:
@@ -83,21 +81,18 @@ class DynamoAccount:
     ) -> None:
         self._client = client
         self._table = table
-        self._monotonic = monotonic
-        self._seconds = seconds
-        self._kept: tuple[float, Account] | None = None
+        self._kept = Kept(self._read, monotonic=monotonic, seconds=seconds)
 
     def get(self) -> Account:
-        if self._kept is None or self._monotonic() - self._kept[0] >= self._seconds:
-            asked_at = self._monotonic()
-            key = dynamo.key("account", "settings")
-            item = dynamo.ask(lambda: self._client().get_item(TableName=self._table, Key=key, ConsistentRead=True), _STORE).get("Item")
-            try:
-                account = Account() if item is None else _accounts.decode(item["data"]["S"])
-            except (msgspec.MsgspecError, KeyError, RecursionError) as error:
-                raise StoreUnavailable(f"the account's settings cannot be read: {type(error).__name__}") from error
-            self._kept = (asked_at, account)
-        return self._kept[1]
+        return self._kept.get()
+
+    def _read(self) -> Account:
+        key = dynamo.key("account", "settings")
+        item = dynamo.ask(lambda: self._client().get_item(TableName=self._table, Key=key, ConsistentRead=True), _STORE).get("Item")
+        try:
+            return Account() if item is None else _accounts.decode(item["data"]["S"])
+        except (msgspec.MsgspecError, KeyError, RecursionError) as error:
+            raise StoreUnavailable(f"the account's settings cannot be read: {type(error).__name__}") from error
 
 
 class DynamoLinkedConnections:
@@ -108,18 +103,17 @@ class DynamoLinkedConnections:
     ) -> None:
         self._client = client
         self._table = table
-        self._monotonic = monotonic
-        self._seconds = seconds
-        self._kept: tuple[float, dict[str, str], str | None] | None = None
+        self._kept = Kept(self._read, monotonic=monotonic, seconds=seconds)
 
     def of(self, source: str) -> str | None:
-        if self._kept is None or self._monotonic() - self._kept[0] >= self._seconds:
-            asked_at = self._monotonic()
-            linked = {row.id: row.linked_connection for row in self._rows("source", _sources) if row.linked_connection}
-            accounts = [row.id for row in self._rows("connection", _typed) if row.type == KONNEKTIVE]
-            self._kept = (asked_at, linked, accounts[0] if len(accounts) == 1 else None)
-        _, linked, only = self._kept
+        linked, only = self._kept.get()
         return linked.get(source, only)
+
+    def _read(self) -> tuple[dict[str, str], str | None]:
+        """What sources say, and the only account."""
+        linked = {row.id: row.linked_connection for row in self._rows("source", _sources) if row.linked_connection}
+        accounts = [row.id for row in self._rows("connection", _typed) if row.type == KONNEKTIVE]
+        return linked, accounts[0] if len(accounts) == 1 else None
 
     def _rows(self, kind: str, decoder: msgspec.json.Decoder[_Row]) -> Iterator[_Row]:
         for row in dynamo.query(self._client(), self._table, kind, store=_STORE, ConsistentRead=True):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from tributary.adapters import dynamo
+from tributary.adapters.kept import Kept
 from tributary.generations import PARTITION, SORT, Generations
 
 if TYPE_CHECKING:
@@ -29,14 +30,11 @@ class DynamoGenerations:
     ) -> None:
         self._client = client
         self._table = table
-        self._monotonic = monotonic
-        self._seconds = seconds
-        self._kept: tuple[float, Generations] | None = None
+        self._kept = Kept(self._read, monotonic=monotonic, seconds=seconds)
 
     def now(self, *, fresh: bool = False) -> Generations:
-        if self._kept is None or fresh or self._monotonic() - self._kept[0] >= self._seconds:
-            asked_at = self._monotonic()
-            key = dynamo.key(PARTITION, SORT)
-            item = dynamo.ask(lambda: self._client().get_item(TableName=self._table, Key=key, ConsistentRead=True), _STORE).get("Item")
-            self._kept = (asked_at, Generations() if item is None else _decoder.decode(item["data"]["S"]))
-        return self._kept[1]
+        return self._kept.get(fresh=fresh)
+
+    def _read(self) -> Generations:
+        item = dynamo.ask(lambda: self._client().get_item(TableName=self._table, Key=dynamo.key(PARTITION, SORT), ConsistentRead=True), _STORE).get("Item")
+        return Generations() if item is None else _decoder.decode(item["data"]["S"])
