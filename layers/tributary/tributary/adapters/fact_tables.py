@@ -53,7 +53,7 @@ class SnapshotTables:
         self._run(*relations.weak(self.path_of(WEAK_LINKS, [*weak.base.files, *weak.base.gone, *weak.fresh])))
         self._run(*self._identities(kinds), *relations.PEOPLE)
 
-    def _moved(self, kind: Kind, base: relations.Months) -> bool:
+    def _moved(self, kind: Kind, base: relations.PathsByMonth) -> bool:
         """Whether a base names somebody who moved: if none does, no question pays for asking."""
         paths = [path for month in sorted(base) for path in base[month]]
         return TABLES[kind].has_person and self._engine.some("moved") and bool(self._engine.run(relations.of_moved(kind, paths)))

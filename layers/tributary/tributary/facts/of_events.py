@@ -13,7 +13,7 @@ from tributary.identity.digests import Digests
 from tributary.identity.identifiers import Identifier
 from tributary.identity.rules import IdentityRules
 from tributary.page_address import page_urls
-from tributary.touches.channels import Channel, is_machine
+from tributary.touches.channels import PAID, is_machine
 from tributary.touches.touch import EmailLink, Touch, touch_of
 
 Rows = dict[Kind, list[Fact]]
@@ -25,8 +25,6 @@ _EMAIL_EVENTS: Final = frozenset(
     {"Email Delivered", "Email Opened", "Email Link Clicked", "Email Bounced", "Email Marked as Spam", "Unsubscribed", "Email Sent", "Email Subscribed"}
 )
 """Segment's email spec: https://segment.com/docs/connections/spec/email/, and the two that mail systems tell besides."""
-_PAID: Final = frozenset({Channel.PAID_SEARCH, Channel.PAID_SOCIAL, Channel.PAID_OTHER, Channel.DISPLAY, Channel.AFFILIATE})
-"""Where templates fill ids into the links: a bare number there is one."""
 
 
 class EventFacts(NamedTuple):
@@ -58,7 +56,8 @@ def _person(event: Event, rules: IdentityRules, digests: Digests) -> str | None:
 
 
 def _touch(touch: Touch, key: str, person: str, cleaner: Cleaner) -> TouchFact:
-    utm = cleaner.code if touch.channel in _PAID else cleaner.text
+    # Templates of advertisements fill ids into their links: a bare number there is one.
+    utm = cleaner.code if touch.channel in PAID else cleaner.text
     email = touch.email or EmailLink()
     subs = [cleaner.code(value) for value in (*touch.affiliate_values, *(None,) * 5)[:5]]
     return TouchFact(

@@ -30,7 +30,7 @@ _MOST_HOPS: Final = 64
 _OLDER: Final = "(b.version > f.version OR (b.version = f.version AND b.gone >= f.gone))"
 """A fresh row `f` that says nothing new to the base's `b`."""
 
-Months = Mapping[str, Sequence[str]]
+PathsByMonth = Mapping[str, Sequence[str]]
 """Month → paths of files."""
 
 
@@ -71,7 +71,7 @@ def shapes(paths: Sequence[str]) -> str:
     return f"SELECT count(DISTINCT shape) FROM (SELECT list({column} ORDER BY {column}) AS shape FROM parquet_schema([{_quoted(paths)}]) GROUP BY file_name)"
 
 
-def by_month(kind: Kind, months: Months) -> str:
+def by_month(kind: Kind, months: PathsByMonth) -> str:
     """The same, with the `month` whose file each row stands in."""
     parts = [f"SELECT *, '{month}' AS month FROM ({rows_of(kind, paths)})" for month, paths in sorted(months.items()) if paths]
     return " UNION ALL ".join(parts) or f"SELECT *, '' AS month FROM ({rows_of(kind, ())})"
@@ -126,14 +126,14 @@ PEOPLE: Final = (
 # ---------------------------------------------------------------- fresh rows
 
 
-def raw(kind: Kind, fresh: Months) -> list[str]:
+def raw(kind: Kind, fresh: PathsByMonth) -> list[str]:
     made = [f"CREATE TABLE raw_{kind} AS {newest(kind, by_month(kind, fresh))}"]
     if TABLES[kind].has_person:
         made.append(f"INSERT INTO asked SELECT DISTINCT person FROM raw_{kind}")
     return made
 
 
-def against_base(kind: Kind, base: Months) -> list[str]:
+def against_base(kind: Kind, base: PathsByMonth) -> list[str]:
     """Fresh rows that say nothing new go; base rows that they took the place of are noted. `base`: all files of the months that have fresh rows."""
     return [
         f"CREATE TEMP TABLE met AS SELECT key, month, version, gone FROM ({by_month(kind, base)}) SEMI JOIN raw_{kind} USING (key, month)",
@@ -158,14 +158,14 @@ def of_moved(kind: Kind, paths: Sequence[str]) -> str:
     return f"SELECT 1 FROM ({rows_of(kind, paths)}) b SEMI JOIN moved m ON m.node = b.person LIMIT 1"
 
 
-def relation(kind: Kind, base: Months, *, superseded: Iterable[str], moved: bool, erased: bool, fresh: bool, whole: bool) -> str:
+def relation(kind: Kind, base: PathsByMonth, *, superseded: Iterable[str], moved: bool, erased: bool, fresh: bool, whole: bool) -> str:
     """A kind's view. `superseded`: the months with base rows that no longer stand. `whole`: the base lacks no column."""
     rows = standing(kind, base, columns_of(kind), superseded=superseded, moved=moved, erased=erased, fresh=fresh, whole=whole)
     return f"CREATE VIEW {kind} AS {rows}"
 
 
 def standing(
-    kind: Kind, base: Months, columns: Sequence[str], *, superseded: Iterable[str], moved: bool, erased: bool, fresh: bool, whole: bool = False
+    kind: Kind, base: PathsByMonth, columns: Sequence[str], *, superseded: Iterable[str], moved: bool, erased: bool, fresh: bool, whole: bool = False
 ) -> str:
     """The rows that stand, of base and fresh files."""
     patched = sorted(month for month in superseded if base.get(month))

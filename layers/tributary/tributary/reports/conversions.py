@@ -63,7 +63,7 @@ def needs_of_credits(query: Query, *, any_time: bool) -> Needs:
         first = None if unbounded else query.range.start - timedelta(days=query.lookback_days or 0)
         last = query.now if query.date_mode is DateMode.LEAD_DATE else min(query.now, query.range.end)
         found[Kind.TOUCHES] = months(first, last)
-    if _asks_contacts(query):
+    if asks_contacts(query):
         found[Kind.CONTACTS] = Months()
     if dimensions.TAG in dimensions.named_by(query):
         found[Kind.TAGS] = Months()
@@ -218,7 +218,7 @@ class _Subject:
         query, values = asking.query, asking.values
         self.steps: list[Step] = []
         self.joins: list[str] = []
-        if _asks_contacts(query):
+        if asks_contacts(query):
             self.joins.append(f"LEFT JOIN contacts p ON p.person = {person}")
         tags = f"[one.tag FOR one IN g.tags IF one.applied_at <= {moment} AND (one.removed_at IS NULL OR one.removed_at > {moment})]"
         tags = f"coalesce(list_sort(list_distinct({tags})), [])"
@@ -244,7 +244,7 @@ class _Subject:
                 self.where.append(dimensions.fits(found, one, values))
 
 
-def _asks_contacts(query: Query) -> bool:
+def asks_contacts(query: Query) -> bool:
     return asks_lead_date(query) or any(dimensions.is_of_contact(name) for name in dimensions.named_by(query))
 
 

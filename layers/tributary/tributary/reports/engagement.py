@@ -17,7 +17,7 @@ from tributary.reports.nurture import EMAIL, EVENTS
 from tributary.reports.periods import timestamp
 from tributary.reports.query import Query, ReportType
 from tributary.reports.statement import Step
-from tributary.reports.subjects import conversions, needs_of, once
+from tributary.reports.subjects import conversions, needs_of, once, within
 
 SESSION_MINUTES: Final = 30
 PAGE: Final = "page"
@@ -136,7 +136,7 @@ class EngagementLeg:
         steps: list[Step] = [("done", _done(query, with_sessions=with_sessions, with_emails=bool(measures & {"opens", "clicks"})))]
         steps += conversions(asking, source="done", columns=columns, at="x.happened_at", own=_OWN)
         if "engaged_customers" in measures:
-            steps.append(("buyers", f"SELECT DISTINCT person FROM orders WHERE {_within(query, 'sold_at')}"))
+            steps.append(("buyers", f"SELECT DISTINCT person FROM orders WHERE {within(query, 'sold_at')}"))
         steps.append(("engagement", _lines(asking, measures)))
         by_tag = dimensions.TAG in query.group_by
         asked = {name: measure for name, measure in MEASURES.items() if name in measures}
@@ -156,10 +156,6 @@ _OF_A_CONNECTION: Final = "con_"
 _OWN_DOING: Final = _own_doing()
 
 
-def _within(query: Query, moment: str) -> str:
-    return f"{moment} >= {timestamp(query.range.start)} AND {moment} < {timestamp(query.range.end)} AND {moment} <= {timestamp(query.now)}"
-
-
 def _done(query: Query, *, with_sessions: bool, with_emails: bool) -> str:
     """SQL: what people did in the range. `session`: of one person's, the number; what a filter leaves out is part of it too."""
     opened, clicked = (", ".join(f"'{name}'" for name in EVENTS[what]) for what in ("opened", "clicked"))
@@ -167,7 +163,7 @@ def _done(query: Query, *, with_sessions: bool, with_emails: bool) -> str:
     what = f"CASE WHEN type IN ('page', 'screen') THEN 'viewed' WHEN type <> 'track' THEN 'told' {emails}ELSE 'did' END AS what"
     columns = "key, person, happened_at, connection, page, campaign, email_campaign, email_flow, email_message, email_link, email_list"
     select = f"SELECT {columns}, CASE WHEN type = 'track' THEN name END AS event, {what}"
-    where = f"FROM activities WHERE NOT bot AND {_OWN_DOING} AND {_within(query, 'happened_at')}"
+    where = f"FROM activities WHERE NOT bot AND {_OWN_DOING} AND {within(query, 'happened_at')}"
     if not with_sessions:
         return f"{select} {where}"
     gap = f"happened_at - lag(happened_at) OVER (PARTITION BY person ORDER BY happened_at, key) <= INTERVAL {SESSION_MINUTES} MINUTE"

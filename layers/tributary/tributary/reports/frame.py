@@ -591,7 +591,7 @@ def _row(told: _Told, query: Query, kpis: Sequence[Kpi]) -> Row:
     return Row(
         dimensions=dimensions | dict(zip(query.group_by, told.id.dimensions, strict=True)),
         currency=told.id.currency,
-        key=_key(told.id, told.label),
+        key=key_of(told.id, told.label),
         unattributed=not told.id.touched,
         **_compared(told.sums, told.before, kpis),
     )
@@ -616,7 +616,7 @@ def change(now: Value, before: Value) -> float | None:
     return None if now is None or not before else round(100 * (now - before) / abs(before), 4)
 
 
-def _key(row: RowId, label: str | None) -> str:
+def key_of(row: RowId, label: str | None) -> str:
     said = json.dumps([row.currency, label, row.touched, row.dimensions], ensure_ascii=False, separators=(",", ":"))
     return base64.urlsafe_b64encode(said.encode()).decode().rstrip("=")
 

@@ -9,13 +9,12 @@ from __future__ import annotations
 from typing import Final
 
 from tributary.reports.query import Model
-from tributary.touches.channels import Channel
+from tributary.touches.channels import PAID, Channel
 
 OVERLAPPING: Final = frozenset({Model.ANY_TOUCH, Model.FULL_IMPACT})
 FRACTIONAL: Final = frozenset({Model.LINEAR, Model.POSITION, Model.W_SHAPED, Model.TIME_DECAY})
 BY_LEAD: Final = frozenset({Model.LEAD_SOURCE, Model.W_SHAPED, Model.FULL_IMPACT})
 """Models that ask when the person became a lead."""
-PAID: Final = (Channel.PAID_SEARCH, Channel.PAID_SOCIAL, Channel.PAID_OTHER, Channel.DISPLAY, Channel.AFFILIATE)
 
 DEFINITIONS: Final[dict[Model, str]] = {
     Model.FIRST_TOUCH: "The first touch in the lookback gets all.",

@@ -19,7 +19,7 @@ from tributary.reports.periods import timestamp
 from tributary.reports.query import Query, ReportType
 from tributary.reports.sales import NET, sales
 from tributary.reports.statement import Step
-from tributary.reports.subjects import conversions, needs_of
+from tributary.reports.subjects import conversions, needs_of, within
 from tributary.touches.channels import Channel
 
 EVENTS: Final[Mapping[str, tuple[str, ...]]] = {
@@ -136,12 +136,12 @@ class NurtureLeg:
     coverage: tuple[str, str] | None = None
 
     def needs(self, query: Query, measures: Set[str]) -> Needs:
-        within = months(query.range.start, min(query.range.end, query.now))
-        found: dict[Kind, Months] = {kind: months_ for kind, months_ in needs_of(query, within).items() if kind is not Kind.TOUCHES}
+        of_range = months(query.range.start, min(query.range.end, query.now))
+        found: dict[Kind, Months] = {kind: months_ for kind, months_ in needs_of(query, of_range).items() if kind is not Kind.TOUCHES}
         if _by_tag(query):
             found[Kind.TAGS] = Months()
         else:
-            found |= {Kind.ACTIVITIES: within, Kind.TOUCHES: within}
+            found |= {Kind.ACTIVITIES: of_range, Kind.TOUCHES: of_range}
         if measures & _OF_ORDERS:
             found |= {Kind.ORDERS: months(query.range.start, query.now), Kind.RATES: Months()}
         if "leads" in measures:
@@ -171,20 +171,16 @@ def _by_tag(query: Query) -> bool:
 
 
 def _emails(query: Query) -> str:
-    within = _within(query, "happened_at")
+    in_range = within(query, "happened_at")
     cases = " ".join(f"WHEN lower(name) IN ({_quoted(names)}) THEN '{what}'" for what, names in EVENTS.items())
     every = _quoted(name for names in EVENTS.values() for name in names)
-    return f"""SELECT {_COLUMNS}, CASE {cases} END AS what FROM activities WHERE type = 'track' AND NOT bot AND lower(name) IN ({every}) AND {within}
-UNION ALL SELECT {_COLUMNS}, 'visited' FROM touches WHERE channel = '{Channel.EMAIL}' AND {within}"""
+    return f"""SELECT {_COLUMNS}, CASE {cases} END AS what FROM activities WHERE type = 'track' AND NOT bot AND lower(name) IN ({every}) AND {in_range}
+UNION ALL SELECT {_COLUMNS}, 'visited' FROM touches WHERE channel = '{Channel.EMAIL}' AND {in_range}"""
 
 
 def _tagged(query: Query) -> str:
     return f"""SELECT key, person, applied_at AS happened_at, CAST(NULL AS VARCHAR) AS connection, tag, 'tagged' AS what
-FROM (SELECT key, person, unnest(tags, max_depth := 2) FROM tags) WHERE {_within(query, "applied_at")}"""
-
-
-def _within(query: Query, moment: str) -> str:
-    return f"{moment} >= {timestamp(query.range.start)} AND {moment} < {timestamp(query.range.end)} AND {moment} <= {timestamp(query.now)}"
+FROM (SELECT key, person, unnest(tags, max_depth := 2) FROM tags) WHERE {within(query, "applied_at")}"""
 
 
 def _quoted(names: Iterable[str]) -> str:

@@ -21,6 +21,7 @@ from tributary.reports.periods import Bucket, timestamp
 from tributary.reports.query import FixedCost, Query, Scale
 from tributary.reports.ranges import zone_of
 from tributary.reports.statement import Step, Values
+from tributary.touches.channels import PAID
 
 _CAMPAIGN: Final = frozenset({"channel", "source", "medium", "campaign", "campaign_id"})
 
@@ -174,7 +175,7 @@ def _known(query: Query, told: list[str]) -> list[Step]:
     """`known`: what touches are named by; then a step a level: id → the names under which most of its touches came."""
     since = _known_since(query)
     bounds = [f"t.happened_at < {timestamp(min(query.range.end, query.now))}", *([f"t.happened_at >= {timestamp(since)}"] if since is not None else [])]
-    paid = ", ".join(f"'{channel.value}'" for channel in models.PAID)
+    paid = ", ".join(f"'{channel.value}'" for channel in PAID)
     apart = {"ad_id", "adset_id", "campaign_id", "source", "campaign"}
     columns = sorted(apart | {dimensions.TOUCH[name].removeprefix("t.") for name in told})
     known = f"""SELECT {", ".join(f"t.{column}" for column in columns)}, t.channel IN ({paid}) AS is_paid, count(*) AS touches, max(t.happened_at) AS latest

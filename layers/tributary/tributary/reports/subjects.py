@@ -11,8 +11,10 @@ from datetime import timedelta
 
 from tributary.facts.tables import Kind, Months, Needs
 from tributary.reports import dimensions
+from tributary.reports.conversions import asks_contacts
 from tributary.reports.credits import asks_lead_date, asks_touches
 from tributary.reports.frame import Asking, Measure, months
+from tributary.reports.periods import timestamp
 from tributary.reports.query import Query
 from tributary.reports.statement import Step
 
@@ -50,13 +52,18 @@ def needs_of(query: Query, happened: Months) -> Needs:
     found: dict[Kind, Months] = {}
     if dimensions.TAG in dimensions.named_by(query):
         found[Kind.TAGS] = Months()
-    if _asks_contacts(query):
+    if asks_contacts(query):
         found[Kind.CONTACTS] = Months()
     if asks_touches(query):
         any_time = happened.first is None or query.lookback_days is None
         since = None if any_time else query.range.start - timedelta(days=query.lookback_days or 0)
         found[Kind.TOUCHES] = Months(months(since, None).first, happened.last)
     return found
+
+
+def within(query: Query, moment: str) -> str:
+    """SQL: whether the moment is in the range, and not to come."""
+    return f"{moment} >= {timestamp(query.range.start)} AND {moment} < {timestamp(query.range.end)} AND {moment} <= {timestamp(query.now)}"
 
 
 def until_now(query: Query) -> Months:
@@ -77,10 +84,6 @@ def once(measures: Mapping[str, Measure], *, overlapping: bool, money: Set[str] 
         )
         for name, measure in measures.items()
     }
-
-
-def _asks_contacts(query: Query) -> bool:
-    return asks_lead_date(query) or any(dimensions.is_of_contact(name) for name in dimensions.named_by(query))
 
 
 def _told(asking: Asking, own: Mapping[str, str], name: str) -> str | None:

@@ -23,7 +23,7 @@ from tributary.reports.attributed import Orders
 from tributary.reports.conversions import MONEY
 from tributary.reports.credits import Conversions, Credits, asks_touches, credited
 from tributary.reports.definitions import ORDER_KPIS
-from tributary.reports.frame import Asking, Cells, Detail, Measure, RowId, Table, _key, months
+from tributary.reports.frame import Asking, Cells, Detail, Measure, RowId, Table, key_of, months
 from tributary.reports.kpis import Kpi, Sums, named
 from tributary.reports.money import rates_step
 from tributary.reports.periods import Bucket, Periods, local_date, offsets, timestamp
@@ -377,7 +377,7 @@ class SubscriptionTable(Table):
         assert query.scale is not None
         assert row.period is not None
         period = Periods(query.scale, query.range, query.time_zone).range_of(row.period)
-        return msgspec.structs.replace(query, range=period, scale=None), _key(row._replace(period=None), None)
+        return msgspec.structs.replace(query, range=period, scale=None), key_of(row._replace(period=None), None)
 
     def _cells(self, query: Query, relations: Relations, kpis: Sequence[Kpi]) -> Cells:
         cells = super()._cells(query, relations, kpis)

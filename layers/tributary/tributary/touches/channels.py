@@ -31,6 +31,10 @@ class Channel(StrEnum):
     DIRECT = "direct"
 
 
+PAID: Final = (Channel.PAID_SEARCH, Channel.PAID_SOCIAL, Channel.PAID_OTHER, Channel.DISPLAY, Channel.AFFILIATE)
+"""What somebody was paid for."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Evidence:
     """What is known of a touch. Text as it came: case, space, `_` and `-` do not matter here."""
