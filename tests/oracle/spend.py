@@ -74,7 +74,7 @@ def costs(world: World, query: Query, *, grouped: bool = True) -> list[Credit]:
         spend = cost.spend
         if not query.range.first <= spend.day <= min(query.range.last, calendar.local(query.now, query.time_zone).date()):
             continue
-        match = next((one for one in MATCHES if one.of_spend(spend) in {one.of_touch(touch) for touch in known} - {None}), None) if asked else None
+        match = next((one for one in MATCHES if one.of_spend(spend) in {one.of_touch(touch) for touch in known} - {None}), None)
         names = dict(zip(asked, _names(spend, match, known, asked), strict=True))
         if not all(fits(names[one.dimension], one) for one in query.filters if one.dimension in names):
             continue
@@ -96,7 +96,7 @@ def costs(world: World, query: Query, *, grouped: bool = True) -> list[Credit]:
                     "impressions": spend.impressions or 0,
                     "clicks": spend.clicks or 0,
                     "platform_conversions": spend.platform_conversions or 0,
-                    "matched_spend": told if cost.is_ad and match is not None else 0,
+                    "matched_spend": told if cost.is_ad and match in MATCHES[:-1] else 0,
                 },
             )
         )

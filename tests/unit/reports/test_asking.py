@@ -272,3 +272,12 @@ def test_whatever_is_sent_is_a_question_or_a_refusal_that_names_parameters(type:
 def test_whatever_an_account_keeps_as_defaults_reports_can_be_asked(defaults: dict[str, Any]) -> None:
     check_defaults(defaults)
     assert ask(settings=Settings(defaults=defaults)).kpis
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("filter", "channel:is:sms"), ("having", "revenue:gt:1"), ("group_by", "campaign"), ("scale", "day"), ("compare", "previous"), ("sort", "revenue")],
+)
+def test_one_persons_journey_is_told_whole_and_refuses_what_would_narrow_it(name: str, value: str) -> None:
+    assert (name, "invalid_parameter") in wrong_with((name, value), ("contact", "0" * 32), type=ReportType.JOURNEYS)
+    assert ask(("contact", "0" * 32), type=ReportType.JOURNEYS).person == "0" * 32

@@ -107,3 +107,9 @@ def test_what_was_done_to_people_engages_nobody() -> None:
         kpis=("visitors", "sessions", "engaged_contacts"),
     )
     assert total(report) == {"visitors": 2, "sessions": 2, "engaged_contacts": 2}
+
+
+def test_where_all_contacts_are_not_counted_there_is_no_figure_rather_than_a_wrong_one() -> None:
+    for report in (asked(scale=Scale.MONTH), asked(group_by=("page",))):
+        assert {(row["contacts"], row["engagement_rate"]) for row in [*[dict(row.values) for row in report.rows], total(report)]} == {(None, None)}
+        assert total(report)["engaged_contacts"] == 2

@@ -244,3 +244,10 @@ def test_only_what_the_steps_name_is_read() -> None:
     assert set(FUNNEL.needs(query)) == {Kind.ACTIVITIES, Kind.ORDERS}
     assert FUNNEL.needs(query)[Kind.ACTIVITIES] == ("2026-03", "2026-06")
     assert set(FUNNEL.needs(asking(kpis=("entrants",), steps=(VIEWED,)))) == {Kind.ACTIVITIES}
+
+
+def test_steps_that_nobody_came_to_are_rows_too_and_ten_stand_in_order() -> None:
+    nobody = asked(facts(activities=()))
+    assert {step: values["entrants"] for step, values in by(nobody, "step").items()} == {"1. viewed": 0, "2. added": 0, "3. sold": 0}
+    ten = asked(facts(activities=ACTIVITIES, orders=ORDERS), steps=(VIEWED, ADDED) * 5)
+    assert [row.dimensions["step"] for row in ten.rows] == [f"{number:02}. {'viewed' if number % 2 else 'added'}" for number in range(1, 11)]

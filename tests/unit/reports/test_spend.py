@@ -168,3 +168,14 @@ def test_the_ledger_of_profit_lists_orders_and_spend() -> None:
     ledger = behind(rows, "profit", report.rows[0].key, type=ADS, group_by=("campaign",))
     assert [(line.kind, line.value) for line in ledger.lines] == [("order", 1_000), ("spend", -400)]
     assert ledger.total == ledger.adds_up_to == 600
+
+
+@pytest.mark.parametrize("by", [(), ("campaign",), ("source",)])
+def test_a_touch_of_the_platform_alone_is_no_match_of_a_campaign_that_brought_nobody(by: tuple[str, ...]) -> None:
+    rows = facts(
+        touch("ann", "03-04", "paid_search", source="google", campaign="Brand"),
+        spent("03-05", "google", 400, campaign="Nobody"),
+        spent("03-05", "google", 100, campaign="brand"),
+    )
+    report = asked(rows, type=ADS, group_by=by, kpis=("ad_spend", "matched_spend", "matched_spend_pct"))
+    assert (total(report, "ad_spend"), total(report, "matched_spend"), total(report, "matched_spend_pct")) == (500, 100, 20)

@@ -378,6 +378,8 @@ class _Reading:
             fixed_costs=fixed_costs,
             now=self.now,
         )
+        if query.person is not None and self.type is ReportType.JOURNEYS:
+            self._refuse_of_one_person()
         known = self.kind.kpis(query)
         sort, descending = self._sort(known, query)
         return msgspec.structs.replace(query, kpis=self._kpis(known), having=self._having(known), sort=sort, descending=descending)
@@ -386,6 +388,11 @@ class _Reading:
         cohorts = self.type is ReportType.VALUE_OVER_TIME and not group_by
         scale: Scale | None = self._setting("scale", self.given.scale, Scale.MONTH if cohorts else None)
         return scale
+
+    def _refuse_of_one_person(self) -> None:
+        for name in ("filter", "having", "group_by", "scale", "compare", "sort"):
+            if getattr(self.given, name):
+                self._say(name, "One person's journey takes none: it is told whole, as it came about.")
 
     def _say(self, name: str, message: str) -> None:
         self.wrong.append(Wrong(field=name, code="invalid_parameter", message=message))

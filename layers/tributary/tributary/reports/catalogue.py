@@ -30,7 +30,9 @@ DESCRIPTIONS: Final[Mapping[ReportType, Description]] = {
     ReportType.ADVERTISEMENT: Description(
         "Advertisement", "What advertising cost, and what it brought: cost of a lead and a customer, return on spend, profit."
     ),
-    ReportType.NURTURE: Description("Nurture", "Tags and lists: how many have them, and who of them bought afterwards."),
+    ReportType.NURTURE: Description(
+        "Nurture", "Emails, lists and tags: who got, opened and clicked them, to whom a tag was given, and who of them bought afterwards."
+    ),
     ReportType.ENGAGEMENT: Description("Engagement", "Pages and emails: who is active, and whether the active buy."),
     ReportType.ORDERS: Description(
         "Orders", "Orders and their money: gross, discounts, tax, shipping, refunds, chargebacks, net, collected; averages, repeat buyers."
@@ -70,7 +72,7 @@ _DIMENSIONS: Final[Mapping[str, Description]] = {
     "konnektive_campaign": Description("Konnektive campaign", "The offer that the order was sold by."),
     "order_type": Description("Order type", "The kind of order, as the source names it."),
     "coupon": Description("Coupon", "The coupon of the order."),
-    "customer_type": Description("New or returning", "`new`: whose first sale ever is in what counts; `returning`: who bought before."),
+    "customer_type": Description("New or returning", "`new`: the first sale of its buyer ever; `returning`: one of somebody who had bought before."),
     "connection": Description("Connection", "The source or account that told of it."),
     "page": Description("Page", "Host and path of the page that somebody was on."),
     "event": Description("Event", "The name of the event that somebody did."),

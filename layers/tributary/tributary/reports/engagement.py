@@ -11,8 +11,9 @@ from typing import Final
 
 from tributary.facts.tables import Kind, Months, Needs
 from tributary.reports import dimensions
+from tributary.reports.answer import Value
 from tributary.reports.frame import FIELD, Asking, Detail, Measure, Table, months
-from tributary.reports.kpis import Kpi, named
+from tributary.reports.kpis import Kpi, Sums, named
 from tributary.reports.nurture import EMAIL, EVENTS
 from tributary.reports.periods import timestamp
 from tributary.reports.query import Query, ReportType
@@ -37,6 +38,16 @@ MEASURES: Final[Mapping[str, Measure]] = {
     "contacts": Measure(value="what = 'contact'", how="people"),
     "engaged_customers": Measure(value="what <> 'contact' AND is_contact AND buys", how="people"),
 }
+
+
+@dataclass(frozen=True, kw_only=True)
+class _OfAllContacts(Kpi):
+    """None where all contacts cannot be told apart as the rows are: a number would be a wrong one."""
+
+    def of(self, sums: Sums) -> Value:
+        return super().of(sums) if "contacts" in sums else None
+
+
 KPIS: Final[Mapping[str, Kpi]] = named(
     Kpi(
         key="activities",
@@ -75,7 +86,7 @@ KPIS: Final[Mapping[str, Kpi]] = named(
         adds_up=False,
         definition="Distinct people who did anything in the range and are known, by now.",
     ),
-    Kpi(
+    _OfAllContacts(
         key="contacts",
         name="All contacts",
         unit="count",
@@ -83,7 +94,7 @@ KPIS: Final[Mapping[str, Kpi]] = named(
         adds_up=False,
         definition="People who were known before the range ended. Only where rows are told apart by nothing, by country or by a custom field.",
     ),
-    Kpi(
+    _OfAllContacts(
         key="engagement_rate",
         name="Engagement rate",
         unit="percent",
@@ -139,7 +150,7 @@ class EngagementLeg:
             steps.append(("buyers", f"SELECT DISTINCT person FROM orders WHERE {within(query, 'sold_at')}"))
         steps.append(("engagement", _lines(asking, measures)))
         by_tag = dimensions.TAG in query.group_by
-        asked = {name: measure for name, measure in MEASURES.items() if name in measures}
+        asked = {name: measure for name, measure in MEASURES.items() if name in measures and (name != "contacts" or _is_of_contacts(query))}
         return Detail(tuple(steps), once(asked, overlapping=by_tag), overlapping=by_tag)
 
 

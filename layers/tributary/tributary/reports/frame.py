@@ -34,7 +34,7 @@ import msgspec
 from tributary.facts.tables import Kind, Months, Needs
 from tributary.ports import Relations
 from tributary.reports.answer import Column, Ledger, LedgerLine, Report, Row, Total, Value
-from tributary.reports.kpis import Kpi, Sums, signed, total_of
+from tributary.reports.kpis import Kpi, Sums, signed
 from tributary.reports.periods import Bucket, Periods
 from tributary.reports.query import DateMode, Having, Model, Query, Range, ReportType
 from tributary.reports.ranges import ALL_TIME
@@ -261,14 +261,13 @@ class Table:
                     count, value, page = self._lines(asking, detail, of_each, row=row, limit=limit - len(lines), offset=max(offset - found, 0))
                     found, added = found + count, asked.of(sums) or 0 if each == "aggregate" else added + value
                     lines += page
-        parts = {"over": total_of(asked.over, sums), "under": total_of(asked.under, sums), "times": asked.times} if asked.under else {}
         return Ledger(
             kpi=asked.column,
             total=asked.of(sums),
             adds_up_to=round(added, 6) if isinstance(added, float) else added,
             lines=tuple(lines),
             lines_found=found,
-            parts=parts,
+            parts=asked.parts(sums),
         )
 
     # What is asked
@@ -431,6 +430,8 @@ class Table:
         return " AND ".join(fits)
 
     def _sums_of(self, asking: Asking, detail: Detail, row: RowId | None) -> dict[str, int | float]:
+        if not detail.measures:
+            return {}
         sums = ", ".join(measure.sql(total=row is None) for measure in detail.measures.values())
         (found,) = asking.rows(statement(detail.steps, f"SELECT {sums} FROM {detail.steps[-1][0]} WHERE {self._of_row(asking, row)}"))
         return {name: 0 if value is None else value for name, value in zip(detail.measures, found, strict=True)}

@@ -19,7 +19,7 @@ from tributary.ports import Relations
 from tributary.reports import dimensions
 from tributary.reports.answer import Ledger, Report, Value
 from tributary.reports.credits import Conversions, credited
-from tributary.reports.frame import Asking, Detail, Measure, Table, together
+from tributary.reports.frame import Asking, Detail, Measure, RowId, Table, together
 from tributary.reports.kpis import Kpi, Sums, named
 from tributary.reports.periods import timestamp
 from tributary.reports.query import DateMode, Query, ReportType
@@ -139,7 +139,7 @@ class FunnelLeg:
         plain = replace(asking, query=msgspec.structs.replace(query, group_by=query.group_by[1:]))
         steps += conversions(plain, source="entrants", columns=columns, at="x.t1", own={dimensions.CONNECTION: "x.connection"})
         credits = credited(plain, Conversions(kind="person", money=("revenue",), others=others, by_currency=True))
-        steps += [*credits.steps, ("funnel", _by_step(plain, query.steps, once=credits.once))]
+        steps += [*credits.steps, ("funnel", _by_step(plain, once=credits.once))]
         asked = {name: MEASURES[name] for name in MEASURES if name in measures}
         return Detail(tuple(steps), once(asked, overlapping=credits.once, money={"revenue"}), credits.overlapping)
 
@@ -158,6 +158,17 @@ class FunnelTable(Table):
 
     def needs(self, query: Query) -> Needs:
         return super().needs(_by_steps(query))
+
+    def _filled(self, query: Query, rows: dict[RowId, dict[str, int | float]]) -> dict[RowId, dict[str, int | float]]:
+        """With a row for each step, also where nobody came so far, or at all."""
+        if query.scale is not None or query.group_by != (STEP,):
+            return rows
+        return {RowId(query.currency, None, True, (_named(query, number),)): {} for number in range(1, len(query.steps) + 1)} | rows
+
+
+def _named(query: Query, number: int) -> str:
+    """A step's row: by its number first, so that names sort as the steps do."""
+    return f"{number:0{len(str(len(query.steps)))}}. {query.steps[number - 1].label}"
 
 
 def _by_steps(query: Query) -> Query:
@@ -297,7 +308,7 @@ FROM spent m{joins.replace("s1.person", "m.person")} WHERE m.currency <> {curren
     return f"{ours}\nUNION ALL {others}"
 
 
-def _by_step(asking: Asking, steps: Sequence[FunnelStep], *, once: bool) -> str:
+def _by_step(asking: Asking, *, once: bool) -> str:
     """SQL: each line of credit once for each step, with whether the person came to the one before and reached it."""
     groups = [f"g{index} AS g{index + 1}" for index in range(len(asking.query.group_by))]
     kept = ["currency", "person", "weight", "share", "counted", "revenue", "orders", *groups]
@@ -305,14 +316,14 @@ def _by_step(asking: Asking, steps: Sequence[FunnelStep], *, once: bool) -> str:
     kept += ["touched"] if asking.attributed else []
     kept += ["kind", "id", "connection"] if asking.lines else []
     kept += ["count_once", "money_once"] if once else []
-    last = len(steps)
+    last = len(asking.query.steps)
     parts = []
-    for number, step in enumerate(steps, start=1):
+    for number in range(1, last + 1):
         came = "TRUE" if number == 1 else f"t{number - 1} IS NOT NULL"
         before = "t1" if number == 1 else f"t{number - 1}"
         moment = [f"coalesce(t{number}, {before}) AS happened_at"] if asking.lines else []
         told = [
-            f"{asking.values.add(f'{number}. {step.label}')} AS g0",
+            f"{asking.values.add(_named(asking.query, number))} AS g0",
             f"{number} AS step_number",
             f"{'TRUE' if number == last else 'FALSE'} AS is_last",
             f"{came} AS came",

@@ -53,6 +53,10 @@ class Kpi:
         top, bottom = added(self.over, sums), added(self.under, sums)
         return round(self.times * top / bottom, _DIGITS.get(self.unit, _OTHER_DIGITS)) if abs(bottom) > _NOTHING else None
 
+    def parts(self, sums: Sums) -> dict[str, int | float]:
+        """Of what is no sum: what it is made of."""
+        return {"over": total_of(self.over, sums), "under": total_of(self.under, sums), "times": self.times} if self.under else {}
+
 
 @cache
 def signed(terms: tuple[str, ...]) -> tuple[tuple[str, int], ...]:

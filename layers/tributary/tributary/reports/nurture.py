@@ -234,7 +234,8 @@ def _orders_after(asking: Asking) -> str:
     by = ", ".join(["s.key", "s.currency", *(column.rpartition(" AS ")[0] for column in _rows(asking))])
     found = f"SELECT {', '.join([*columns, *_rows(asking), *told])}"
     found += f" FROM led_by c JOIN bought s ON {_after(asking.query, 's.sold_at', 's.person')} GROUP BY {by}"
-    return f"SELECT * EXCLUDE (key), row_number() OVER (PARTITION BY key, currency) = 1 AS once FROM ({found})"
+    # A total has an order once: after the last happening of all.
+    return f"SELECT * EXCLUDE (key), row_number() OVER (PARTITION BY key, currency ORDER BY days) = 1 AS once FROM ({found})"
 
 
 def _leads_after(asking: Asking) -> str:

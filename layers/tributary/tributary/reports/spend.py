@@ -54,7 +54,7 @@ _LEVELS: Final = (
     ),
     _Level("by_platform", _plain("coalesce(s.source, s.platform)"), _plain("k.source"), frozenset({"channel", "source"}), paid_only=True),
 )
-"""The first that fits decides."""
+"""The first that fits decides. The last says no more than which channel an advertisement of the platform belongs to: that is no match."""
 
 _OWN_NAMES: Final[Mapping[str, str]] = {
     "source": "coalesce(s.source, s.platform)",
@@ -75,10 +75,10 @@ class Spend:
     measures: Set[str] = frozenset({"ad_spend", "fixed_costs", "impressions", "clicks", "matched_spend", "platform_conversions"})
     coverage = None
 
-    def needs(self, query: Query, measures: Set[str]) -> Needs:  # noqa: ARG002
+    def needs(self, query: Query, measures: Set[str]) -> Needs:
         days = Months(f"{query.range.first:%Y-%m}", f"{query.range.last:%Y-%m}")
         found: dict[Kind, Months] = {Kind.AD_SPEND: days, Kind.RATES: Months()}
-        if _told(query):
+        if _matched_by(query, measures):
             found[Kind.TOUCHES] = months(_known_since(query), min(query.range.end, query.now))
         return found
 
@@ -93,7 +93,7 @@ class Spend:
         currency = f"CASE WHEN s.currency = {ours} OR r.multiplier IS NOT NULL THEN {ours} ELSE s.currency END" if foreign else ours
         amount = converted("s.amount") if foreign else "s.amount"
         joins = "LEFT JOIN rates_on r ON r.currency = s.currency AND r.day = s.day" if foreign else ""
-        told = _told(query)
+        told = _matched_by(query, measures)
         matched = "NULL"
         if told:
             steps += _known(query, told)
@@ -117,13 +117,18 @@ _MEASURES: Final[Mapping[str, Measure]] = {
     "impressions": Measure(value="coalesce(impressions, 0)"),
     "clicks": Measure(value="coalesce(clicks, 0)"),
     "platform_conversions": Measure(value="coalesce(platform_conversions, 0)"),
-    "matched_spend": Measure(value="CASE WHEN is_ad AND matched IS NOT NULL THEN amount ELSE 0 END"),
+    "matched_spend": Measure(value=f"CASE WHEN is_ad AND matched < {len(_LEVELS) - 1} THEN amount ELSE 0 END"),
 }
 
 
 def _told(query: Query) -> list[str]:
     """The dimensions of touches that rows or choices ask for."""
     return [name for name in dict.fromkeys((*query.group_by, *(one.dimension for one in query.filters))) if name in dimensions.TOUCH]
+
+
+def _matched_by(query: Query, measures: Set[str]) -> list[str]:
+    """The dimensions that spend is matched to touches for; none: it is not matched."""
+    return _told(query) or (["source"] if "matched_spend" in measures else [])
 
 
 def _known_since(query: Query) -> datetime | None:

@@ -24,7 +24,7 @@ from tributary.reports.conversions import MONEY
 from tributary.reports.credits import Conversions, Credits, asks_touches, credited
 from tributary.reports.definitions import ORDER_KPIS
 from tributary.reports.frame import Asking, Cells, Detail, Measure, RowId, Table, key_of, months
-from tributary.reports.kpis import Kpi, Sums, named
+from tributary.reports.kpis import Kpi, Sums, added, named
 from tributary.reports.money import rates_step
 from tributary.reports.periods import Bucket, Periods, local_date, offsets, timestamp
 from tributary.reports.query import DateMode, Query, Range, ReportType
@@ -150,11 +150,20 @@ class Lifetime(Kpi):
     """Of the range; of a period within it, the sums say it (`DAYS`)."""
 
     def of(self, sums: Sums) -> Value:
-        customers, lost = sums.get("customers_start", 0) + sums.get("customers_moved", 0), sums.get("customers_lost", 0)
-        at_start, mrr = sums.get("customers_start", 0), sums.get("mrr_start", 0) + sums.get("mrr_moved", 0)
-        if not customers or not lost or not at_start:
+        parts = self.parts(sums)
+        if not parts["customers"] or not parts["customers_lost"] or not parts["customers_start"]:
             return None
-        return round(mrr / customers / (lost / at_start * MONTH_DAYS / sums.get(DAYS, self.days)), 6)
+        lost_a_month = parts["customers_lost"] / parts["customers_start"] * MONTH_DAYS / parts["days"]
+        return round(parts["mrr"] / parts["customers"] / lost_a_month, 6)
+
+    def parts(self, sums: Sums) -> dict[str, int | float]:
+        return {
+            "mrr": added(("mrr_start", "mrr_moved"), sums),
+            "customers": added(("customers_start", "customers_moved"), sums),
+            "customers_start": sums.get("customers_start", 0),
+            "customers_lost": sums.get("customers_lost", 0),
+            "days": sums.get(DAYS, self.days),
+        }
 
 
 def subscription_kpis(days: float) -> Mapping[str, Kpi]:
