@@ -110,6 +110,11 @@ def test_an_email_event_says_which_email_it_is_of() -> None:
     assert activity_told(track("Booked", user_id="1", properties=said)).email_campaign is None
 
 
+@pytest.mark.parametrize("name", ["Opened Email", "Clicked Email", "Received Email", "email clicked", "Email Bounced"])
+def test_an_email_event_in_any_spelling_that_reports_count_says_so_too(name: str) -> None:
+    assert activity_told(track(name, user_id="1", properties={"campaign_name": "Spring"})).email_campaign == "Spring"
+
+
 @pytest.mark.parametrize(
     "query",
     [

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final, NamedTuple
 
 from tributary.events import Event, Page, Screen, Track
+from tributary.facts import email_events
 from tributary.facts.cleaning import Cleaner
 from tributary.facts.tables import ActivityFact, Fact, Kind, TouchFact
 from tributary.identity.digests import Digests
@@ -20,11 +21,6 @@ Rows = dict[Kind, list[Fact]]
 
 MESSAGE: Final = "message"
 """The kind of the key of an event's facts; of one that names nobody, its person as well."""
-
-_EMAIL_EVENTS: Final = frozenset(
-    {"Email Delivered", "Email Opened", "Email Link Clicked", "Email Bounced", "Email Marked as Spam", "Unsubscribed", "Email Sent", "Email Subscribed"}
-)
-"""Segment's email spec: https://segment.com/docs/connections/spec/email/, and the two that mail systems tell besides."""
 
 
 class EventFacts(NamedTuple):
@@ -92,7 +88,7 @@ def _touch(touch: Touch, key: str, person: str, cleaner: Cleaner) -> TouchFact:
 
 def _activity(event: Event, touch: TouchFact | None, key: str, person: str, cleaner: Cleaner) -> ActivityFact:
     user_agent = event.context.get("userAgent")
-    email = _email_of(event.properties, cleaner) if isinstance(event, Track) and event.event in _EMAIL_EVENTS else _email_of_touch(touch)
+    email = _email_of(event.properties, cleaner) if isinstance(event, Track) and event.event.lower() in email_events.NAMES else _email_of_touch(touch)
     return ActivityFact(
         key=key,
         person=person,

@@ -9,12 +9,13 @@ from collections.abc import Mapping, Set
 from dataclasses import dataclass
 from typing import Final
 
+from tributary.facts.email_events import EVENTS
 from tributary.facts.tables import Kind, Months, Needs
 from tributary.reports import dimensions
 from tributary.reports.answer import Value
 from tributary.reports.frame import FIELD, Asking, Detail, Measure, Table, months
 from tributary.reports.kpis import Kpi, Sums, named
-from tributary.reports.nurture import EMAIL, EVENTS
+from tributary.reports.nurture import EMAIL
 from tributary.reports.periods import timestamp
 from tributary.reports.query import Query, ReportType
 from tributary.reports.statement import Step

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass
 from typing import Final
 
+from tributary.facts.email_events import EVENTS
 from tributary.facts.tables import Kind, Months, Needs
 from tributary.reports import dimensions
 from tributary.reports.frame import FIELD, Asking, Detail, Measure, Table, months
@@ -22,13 +23,6 @@ from tributary.reports.statement import Step
 from tributary.reports.subjects import conversions, needs_of, within
 from tributary.touches.channels import Channel
 
-EVENTS: Final[Mapping[str, tuple[str, ...]]] = {
-    "received": ("email delivered", "received email", "email received", "email sent"),
-    "opened": ("email opened", "opened email"),
-    "clicked": ("email clicked", "clicked email", "email link clicked"),
-    "unsubscribed": ("email unsubscribed", "unsubscribed", "unsubscribed from list", "unsubscribed from email marketing"),
-}
-"""What happened → the names of events that tell it, in lower case: of Segment's specification and of mail systems."""
 EMAIL: Final[Mapping[str, str]] = {
     "email_campaign": "x.email_campaign",
     "email_flow": "x.email_flow",
