@@ -8,10 +8,12 @@ import pytest
 
 from tributary.reports import dimensions
 from tributary.reports.definitions import ADVERTISING_KPIS, LEAD_KPIS, ORDER_KPIS
+from tributary.reports.engine import REPORTS
+from tributary.reports.frame import FIELD
 from tributary.reports.kpis import Kpi
 from tributary.reports.models import DEFINITIONS
 from tributary.reports.payback import PAYBACK
-from tributary.reports.query import Model
+from tributary.reports.query import Model, ReportType
 
 _PAGE = (Path(__file__).parents[3] / "docs" / "reports.md").read_text()
 
@@ -28,3 +30,12 @@ def test_each_model_stands_there_with_its_definition(model: Model) -> None:
 
 def test_each_dimension_stands_there() -> None:
     assert [name for name in dimensions.ALL_NAMES if name not in _PAGE] == []
+
+
+@pytest.mark.parametrize("type", list(ReportType))
+def test_what_each_report_can_be_told_apart_by_stands_there(type: ReportType) -> None:
+    (line,) = [line for line in _PAGE.splitlines() if line.startswith(f"| {type} | ")]
+    said = set(line.split(" | ")[1].rstrip(" |").split(", "))
+    touch = "those of the touch"
+    known = {name.replace(FIELD, "field:<name>") for name in REPORTS[type].dimensions}
+    assert (said - {touch} | dimensions.TOUCH_NAMES if touch in said else said) == known
