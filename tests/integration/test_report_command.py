@@ -13,7 +13,7 @@ import boto3
 import pytest
 
 from tests.kit.commands import CommandLine, command_line_on_moto
-from tests.kit.reports import order, profile
+from tests.kit.report_api import order, profile
 from tributary.adapters.contacts import DynamoContacts
 from tributary.adapters.duck import Allowance, Engine
 from tributary.adapters.fact_files import FactFiles, S3FactObjects

@@ -21,7 +21,7 @@ from moto import mock_aws
 from tests.kit.builders import NOON
 from tests.kit.moto import create_table
 from tests.kit.pipeline import CLIENTS, LambdaContext
-from tests.kit.reports import order, profile
+from tests.kit.report_api import order, profile
 from tributary.adapters import aws
 from tributary.adapters.contacts import DynamoContacts
 from tributary.adapters.duck import Allowance, Engine, Sizes

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from tests.kit.reports import NOW, ReportBench, order, profile
+from tests.kit.report_api import NOW, ReportBench, order, profile
 from tributary.cli import report_tables
 from tributary.contacts.rows import Root, encode, root_key
 from tributary.facts.tables import Kind

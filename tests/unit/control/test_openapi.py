@@ -13,7 +13,7 @@ import yaml
 from local import openapi
 from tests.kit.builders import NOON, later, track
 from tests.kit.control import ControlBench, Said
-from tests.kit.reports import ReportBench
+from tests.kit.report_api import ReportBench
 from tributary import log_codec
 from tributary.access import SCOPES
 from tributary.control import tracking

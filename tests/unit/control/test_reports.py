@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.kit.reports import NOW, ReportBench, SimpleOrders, order, profile
+from tests.kit.report_api import NOW, ReportBench, SimpleOrders, order, profile
 from tests.unit.control.test_openapi import check
 from tributary.contacts.rows import Root, encode, root_key
 from tributary.control.report_routes import LedgerQuery

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.kit.reporting import NOW, asked, facts, order, subscription
+from tests.kit.report_facts import NOW, asked, facts, order, subscription
 from tributary.reports import ranges
 from tributary.reports.query import ReportType, Scale
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.kit.reports import SimpleOrders
+from tests.kit.report_api import SimpleOrders
 from tributary.reports.asking import Parameters, QueryWrong, Settings, check_defaults, parameters_of, query_of
 from tributary.reports.query import DateMode, Filter, FixedCost, Having, Model, Query, ReportType, Scale
 

@@ -7,7 +7,7 @@ from datetime import date
 import pytest
 
 from tests.kit.facts import MemoryFacts
-from tests.kit.reporting import UNATTRIBUTED, asked, facts, item, lead, moment, order, query, rate, subscription, tagged, total, touch, values
+from tests.kit.report_facts import UNATTRIBUTED, asked, facts, item, lead, moment, order, query, rate, subscription, tagged, total, touch, values
 from tributary.facts.tables import Kind, Months, Movement, OtherMoney
 from tributary.reports import ranges
 from tributary.reports.engine import REPORTS, needs

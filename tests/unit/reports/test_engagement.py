@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.kit.facts import MemoryFacts
-from tests.unit.reports.rows import by, contact, event, node, order, page, question, tagged, total
+from tests.kit.report_people import by, contact, event, node, order, page, question, tagged, total
 from tributary.facts.tables import Kind
 from tributary.reports.answer import Report
 from tributary.reports.engagement import ENGAGEMENT

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from tests.kit.facts import MemoryFacts
-from tests.kit.reporting import asked, item, lead, moment, node, order, query, spent, tagged, touch
-from tests.kit.reporting import behind as ledger_of
+from tests.kit.report_facts import asked, item, lead, moment, node, order, query, spent, tagged, touch
+from tests.kit.report_facts import behind as ledger_of
 from tributary.facts.tables import ActivityFact, Fact, Kind, Movement, RateMark, StateMark, SubscriptionFact
 from tributary.reports.answer import Ledger, Value
 from tributary.reports.engine import REPORTS

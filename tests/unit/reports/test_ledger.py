@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.kit.facts import MemoryFacts
-from tests.kit.reporting import asked, behind, facts, item, lead, node, order, touch
+from tests.kit.report_facts import asked, behind, facts, item, lead, node, order, touch
 from tributary.reports.frame import RowUnknown
 from tributary.reports.query import Model, ReportType, Scale
 

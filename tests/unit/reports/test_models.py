@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.kit.facts import MemoryFacts
-from tests.kit.reporting import asked, facts, lead, order, total, touch, values
+from tests.kit.report_facts import asked, facts, lead, order, total, touch, values
 from tributary.reports.query import Model
 
 

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from tests.kit.facts import MemoryFacts
-from tests.unit.reports.rows import MARCH, contact, event, node, order, question, tagged, touch
+from tests.kit.report_people import MARCH, contact, event, node, order, question, tagged, touch
 from tributary.facts.tables import Kind, StateMark, SubscriptionFact
 from tributary.reports.engine import REPORTS
 from tributary.reports.query import Filter, FilterOp, Model, Query, ReportType, Scale, Step

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.kit.facts import MemoryFacts
-from tests.unit.reports.rows import at, by, contact, event, node, order, question, tagged, total, touch
+from tests.kit.report_people import at, by, contact, event, node, order, question, tagged, total, touch
 from tributary.facts.tables import Kind
 from tributary.reports.answer import Report
 from tributary.reports.nurture import NURTURE

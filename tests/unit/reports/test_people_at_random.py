@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from tests.kit.facts import MemoryFacts
-from tests.unit.reports.rows import MARCH, NOW, at, contact, event, node, order, question, touch
+from tests.kit.report_people import MARCH, NOW, at, contact, event, node, order, question, touch
 from tributary.facts.tables import ActivityFact, ContactFact, Kind, OrderFact, TouchFact
 from tributary.reports.answer import Report
 from tributary.reports.engine import REPORTS

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.kit.facts import MemoryFacts
-from tests.kit.reporting import asked, behind, facts, lead, order, rate, spent, total, touch, values
+from tests.kit.report_facts import asked, behind, facts, lead, order, rate, spent, total, touch, values
 from tributary.facts.tables import Fact
 from tributary.reports import ranges
 from tributary.reports.answer import Report

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.kit.facts import MemoryFacts
-from tests.kit.reporting import asked, behind, facts, order, spent, touch
+from tests.kit.report_facts import asked, behind, facts, order, spent, touch
 from tributary.reports.query import Filter, FilterOp, FixedCost, ReportType, Scale
 from tributary.reports.statement import Values
 

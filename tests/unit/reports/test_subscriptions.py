@@ -11,8 +11,8 @@ import msgspec
 import pytest
 
 from tests.kit.facts import MemoryFacts
-from tests.unit.reports.rows import at, by, contact, node, order, total, touch
-from tests.unit.reports.rows import question as any_question
+from tests.kit.report_people import at, by, contact, node, order, total, touch
+from tests.kit.report_people import question as any_question
 from tributary.facts.tables import Kind, RateFact, RateMark, StateMark, SubscriptionFact
 from tributary.reports.answer import Report
 from tributary.reports.query import Filter, Model, Query, ReportType, Scale

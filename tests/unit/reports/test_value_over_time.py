@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.kit.facts import MemoryFacts
-from tests.unit.reports.rows import at, by, contact, node, order, question, total, touch
+from tests.kit.report_people import at, by, contact, node, order, question, total, touch
 from tributary.facts.tables import Kind
 from tributary.reports.answer import Report
 from tributary.reports.query import Model, Query, ReportType, Scale
