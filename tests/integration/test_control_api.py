@@ -19,7 +19,7 @@ from botocore.exceptions import ReadTimeoutError
 from moto import mock_aws
 
 from tests.kit.builders import NOON
-from tests.kit.moto import create_table
+from tests.kit.moto import create_table, of_a_function
 from tests.kit.pipeline import LambdaContext
 from tests.template.test_template import FUNCTIONS, as_list, folder_of, statements_of
 from tributary.adapters import aws
@@ -41,23 +41,9 @@ Call = Callable[..., dict[str, Any]]
 
 @pytest.fixture
 def handler(monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
-    for name in list(os.environ):
-        if name.startswith(("AWS_", "POWERTOOLS_", "TRIBUTARY_")):
-            monkeypatch.delenv(name)
-    for name, value in {
-        "AWS_ACCESS_KEY_ID": "test",
-        "AWS_SECRET_ACCESS_KEY": "test",
-        "AWS_DEFAULT_REGION": "us-east-1",
-        "POWERTOOLS_METRICS_NAMESPACE": "Tributary",
-        "POWERTOOLS_SERVICE_NAME": "control_api",
-        "EVENTS_TABLE": "events",
-        "CONFIG_TABLE": "config",
-        "SECRETS_PREFIX": "/shop",
-        "SYNC_QUEUE_URL": "https://sqs.us-east-1.amazonaws.com/123456789012/sync.fifo",
-        "FACTS_QUEUE_URL": "https://sqs.us-east-1.amazonaws.com/123456789012/facts",
-        "FACTS_BUCKET": "facts",
-    }.items():
-        monkeypatch.setenv(name, value)
+    queues = "https://sqs.us-east-1.amazonaws.com/123456789012"
+    tables = {"EVENTS_TABLE": "events", "CONFIG_TABLE": "config", "FACTS_BUCKET": "facts"}
+    of_a_function(monkeypatch, "control_api", **tables, SECRETS_PREFIX="/shop", SYNC_QUEUE_URL=f"{queues}/sync.fifo", FACTS_QUEUE_URL=f"{queues}/facts")
     for client in CLIENTS:
         client.cache_clear()
     with mock_aws():

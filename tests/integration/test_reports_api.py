@@ -6,7 +6,6 @@ import csv
 import importlib
 import io
 import json
-import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -19,7 +18,7 @@ import pytest
 from moto import mock_aws
 
 from tests.kit.builders import NOON
-from tests.kit.moto import create_table
+from tests.kit.moto import create_table, of_a_function
 from tests.kit.pipeline import CLIENTS, LambdaContext
 from tests.kit.report_api import order, profile
 from tributary.adapters import aws
@@ -44,22 +43,7 @@ Get = Callable[..., dict[str, Any]]
 
 @pytest.fixture
 def handler(monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
-    for name in list(os.environ):
-        if name.startswith(("AWS_", "POWERTOOLS_", "TRIBUTARY_")):
-            monkeypatch.delenv(name)
-    for name, value in {
-        "AWS_ACCESS_KEY_ID": "test",
-        "AWS_SECRET_ACCESS_KEY": "test",
-        "AWS_DEFAULT_REGION": "us-east-1",
-        "POWERTOOLS_METRICS_NAMESPACE": "Tributary",
-        "POWERTOOLS_SERVICE_NAME": "reports_api",
-        "CONFIG_TABLE": "config",
-        "CONTACTS_TABLE": "contacts",
-        "FACTS_BUCKET": "facts",
-        "MEMORY_MB": "1024",
-        "STORAGE_MB": "1024",
-    }.items():
-        monkeypatch.setenv(name, value)
+    of_a_function(monkeypatch, "reports_api", CONFIG_TABLE="config", CONTACTS_TABLE="contacts", FACTS_BUCKET="facts", MEMORY_MB="1024", STORAGE_MB="1024")
     for client in CLIENTS:
         client.cache_clear()
     with mock_aws():

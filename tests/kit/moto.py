@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import boto3
+import pytest
 from botocore.awsrequest import AWSResponse
 from botocore.compat import HTTPHeaders
 from botocore.exceptions import ReadTimeoutError
@@ -18,6 +20,17 @@ from tributary.adapters.aws import CLIENT_CONFIG
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
+
+
+def of_a_function(monkeypatch: pytest.MonkeyPatch, name: str, **variables: str) -> None:
+    """The environment of the function of that name: `variables`, and nothing that this machine has set of AWS's, Powertools' or ours."""
+    for one in list(os.environ):
+        if one.startswith(("AWS_", "POWERTOOLS_", "TRIBUTARY_")):
+            monkeypatch.delenv(one)
+    always = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_DEFAULT_REGION": "us-east-1"}
+    always |= {"POWERTOOLS_METRICS_NAMESPACE": "Tributary", "POWERTOOLS_SERVICE_NAME": name}
+    for one, value in (always | variables).items():
+        monkeypatch.setenv(one, value)
 
 
 def create_table(client: DynamoDBClient, name: str) -> str:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 from rich.table import Table
 
-from tributary.cli.show import plain
+from tributary.cli.show import table_of
 from tributary.currencies import MINOR_UNITS
 from tributary.entered.batches import Batch
 from tributary.entered.csv_files import FileUnreadable
@@ -102,7 +102,7 @@ def batches(found: Iterable[Batch], waiting: Set[str]) -> Table:
         )
         for one in found
     ]
-    return _table(("id", "entered", "label", "days", "rows", "refused", ""), rows)
+    return table_of(("id", "entered", "label", "days", "rows", "refused", ""), rows)
 
 
 def costs(found: Iterable[Versioned[FixedCost]]) -> Table:
@@ -117,7 +117,7 @@ def costs(found: Iterable[Versioned[FixedCost]]) -> Table:
         )
         for one in found
     ]
-    return _table(("id", "name", "amount", "", "days", "for"), rows)
+    return table_of(("id", "name", "amount", "", "days", "for"), rows)
 
 
 def _amount(cost: FixedCost) -> str:
@@ -132,12 +132,3 @@ def _span(first: date, last: date | None) -> str:
     if last is None:
         return f"since {first}"
     return f"{first}" if first == last else f"{first} to {last}"
-
-
-def _table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in columns:
-        table.add_column(name, overflow="fold")
-    for row in rows:
-        table.add_row(*(plain(cell) for cell in row))
-    return table

@@ -38,7 +38,7 @@ def plain(value: object, style: str = "") -> Text:
 
 
 def sources(found: Iterable[Source]) -> Table:
-    return _table(
+    return table_of(
         ("id", "label", "enabled", "linked to", "created"),
         [(source.id, source.label, _yes(source.enabled), source.linked_connection, _time(source.created_at)) for source in found],
     )
@@ -49,11 +49,11 @@ def keys(found: Iterable[Key], now: datetime) -> Table:
         (key.id, key.kind, key.label, key.source or ", ".join(key.scopes), str(state_of(key, now)), _time(key.created_at), _time(key.expires_at))
         for key in found
     ]
-    return _table(("id", "kind", "label", "of source, or scopes", "state", "created", "expires"), rows)
+    return table_of(("id", "kind", "label", "of source, or scopes", "state", "created", "expires"), rows)
 
 
 def connections(found: Iterable[Versioned[Connection] | UnreadableConnection]) -> Table:
-    return _table(("id", "type", "label", "mode", "sources", "filter"), [_connection(one) for one in found])
+    return table_of(("id", "type", "label", "mode", "sources", "filter"), [_connection(one) for one in found])
 
 
 def _connection(found: Versioned[Connection] | UnreadableConnection) -> Sequence[str]:
@@ -68,7 +68,7 @@ def parked(found: Iterable[Parked]) -> Table:
         (_time(one.parked_at), one.source, one.message_id, one.code, one.reason, str(one.attempts), "" if one.last_status is None else str(one.last_status))
         for one in found
     ]
-    return _table(("parked", "source", "message id", "code", "reason", "attempts", "last status"), rows)
+    return table_of(("parked", "source", "message id", "code", "reason", "attempts", "last status"), rows)
 
 
 def events(entries: Sequence[FeedEntry], labels: Mapping[str, str], *, width: int, header: bool, bodies: bool = False) -> Iterable[Table | Padding]:
@@ -208,17 +208,18 @@ def _touch(touch: Mapping[str, Any]) -> tuple[str, ...]:
     return (_brief(touch["at"]), touch["channel"], source, touch.get("campaign", ""), came_from, touch.get("landing_page", ""), touch.get("affiliate_id", ""))
 
 
-def _table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="bold")
+def table_of(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Table:
+    """Plain cells below bold headings."""
+    made = Table(box=None, pad_edge=False, header_style="bold")
     for name in columns:
-        table.add_column(name, overflow="fold")
+        made.add_column(name, overflow="fold")
     for row in rows:
-        table.add_row(*(plain(cell) for cell in row))
-    return table
+        made.add_row(*(plain(cell) for cell in row))
+    return made
 
 
 def _titled(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
-    table = _table(columns, rows)
+    table = table_of(columns, rows)
     table.title, table.title_justify, table.title_style = title, "left", "bold"
     return table
 
