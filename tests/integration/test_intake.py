@@ -27,7 +27,7 @@ from moto import mock_aws
 from moto.core.models import botocore_stubber
 
 from tests.kit.intake import basic
-from tests.kit.moto import Faults, create_table
+from tests.kit.moto import Faults, create_table, of_a_function
 from tributary.access import hash_key
 from tributary.adapters import aws
 from tributary.events import Alias, Event, Group, Identify, Page, Screen, Track
@@ -92,14 +92,7 @@ def stack(monkeypatch: pytest.MonkeyPatch) -> Iterator[Stack]:
     clients = (aws.dynamodb_for_caller, aws.sqs_for_caller)
     for client in clients:
         client.cache_clear()
-    for name in list(os.environ):
-        if name.startswith(("AWS_", "POWERTOOLS_")):
-            monkeypatch.delenv(name)
-    variables = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_DEFAULT_REGION": "us-east-1"}
-    variables |= {"POWERTOOLS_METRICS_NAMESPACE": "Tributary", "POWERTOOLS_SERVICE_NAME": "intake"}
-    variables |= {"CONFIG_TABLE": "config", "UNKNOWN_KEY": "refuse", "EVENTS_PER_SECOND": "1000000"}
-    for name, value in variables.items():
-        monkeypatch.setenv(name, value)
+    of_a_function(monkeypatch, "intake", CONFIG_TABLE="config", UNKNOWN_KEY="refuse", EVENTS_PER_SECOND="1000000")
     with mock_aws():
         create_table(boto3.client("dynamodb"), "config")
         row = {"id": "key_1", "kind": "write", "source": "src_shop", "created_at": "2026-01-01T00:00:00Z"}

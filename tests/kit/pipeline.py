@@ -9,7 +9,6 @@ from __future__ import annotations
 import base64
 import importlib
 import json
-import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
@@ -23,7 +22,7 @@ from moto import mock_aws
 
 from local.fakes.konnektive.vendor import LOGIN, PASSWORD
 from tests.kit.builders import NOON
-from tests.kit.moto import create_table
+from tests.kit.moto import create_table, of_a_function
 from tributary import log_codec
 from tributary.access import hash_key
 from tributary.adapters import aws
@@ -260,13 +259,7 @@ def pipeline(
     clock = Clock()
     _forget_clients()
     with mock_aws(), monkeypatch.context() as patch:
-        for name in list(os.environ):
-            if name.startswith(("AWS_", "POWERTOOLS_", "TRIBUTARY_")):
-                patch.delenv(name)
-        variables = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_DEFAULT_REGION": "us-east-1"}
-        variables |= {"POWERTOOLS_METRICS_NAMESPACE": "Tributary", "POWERTOOLS_SERVICE_NAME": "test", "POWERTOOLS_LOG_LEVEL": "INFO"}
-        for name, value in variables.items():
-            patch.setenv(name, value)
+        of_a_function(patch, "test", POWERTOOLS_LOG_LEVEL="INFO")
         urls = _stack(patch)
         if facts:
             boto3.client("s3").create_bucket(Bucket="facts")
