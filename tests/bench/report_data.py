@@ -283,6 +283,7 @@ _WIDE: Final[Mapping[Kind, Mapping[str, str]]] = {
     },
     Kind.CONTACTS: {
         "key": "person",
+        "connection": "among(pick(i, 114, 3), ['site', 'site', 'crm'])",
         "last_seen_at": "lead_at",
         "country": "among(pick(i, 110, 8), ['US', 'US', 'US', 'US', 'CA', 'GB', 'DE', 'AU'])",
         "fields": "MAP {'skin': among(pick(i, 111, 3), ['dry', 'oily', 'mixed'])}",

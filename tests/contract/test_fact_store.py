@@ -161,19 +161,20 @@ def test_contacts_have_one_row_a_person_from_when_they_were_first_known(store: S
     plain = PlainFacts()
     rows: dict[Kind, list[Fact]] = {
         Kind.CONTACTS: [
-            contact(101, version=1, lead_at=MARCH, country="US", last_seen_at=APRIL),
-            contact(102, version=1, lead_at=APRIL, fields={"plan": "gold"}),
+            contact(101, version=1, lead_at=MARCH, connection="src_shop", country="US", last_seen_at=APRIL),
+            contact(102, version=1, lead_at=APRIL, connection="con_1", fields={"plan": "gold"}),
             contact(103, version=1, lead_at=APRIL),
+            contact(104, version=1, lead_at=APRIL, connection="con_1"),
         ],
-        Kind.IDENTITIES: [pointer(101, 102)],
+        Kind.IDENTITIES: [pointer(101, 102), pointer(104, 103)],
     }
     for writer in (store.sink, plain):
         writer.append(rows)
     seen = read(store.facts, Kind.CONTACTS, {Kind.CONTACTS: EVER})
     assert seen == plain.seen(Kind.CONTACTS)
-    assert [(row["key"], row["lead_at"], row["country"]) for row in seen] == [
-        (node(102), MARCH.replace(tzinfo=None), "US"),
-        (node(103), APRIL.replace(tzinfo=None), None),
+    assert [(row["key"], row["lead_at"], row["connection"], row["country"]) for row in seen] == [
+        (node(102), MARCH.replace(tzinfo=None), "src_shop", "US"),
+        (node(103), APRIL.replace(tzinfo=None), "con_1", None),
     ]
 
 

@@ -270,6 +270,7 @@ class Person:
 
     traits: tuple[tuple[str, str], ...]
     first_seen: int | None
+    first_source: str | None
     last_seen: int | None
     groups: tuple[tuple[str, int, int, tuple[tuple[str, str], ...]], ...]
     holds: dict[str, Any]
@@ -341,6 +342,7 @@ def _person(contact: Contact) -> Person:
     return Person(
         traits=_pairs(contact.profile.traits.values()),
         first_seen=contact.profile.first_seen,
+        first_source=contact.profile.first_source,
         last_seen=contact.profile.last_seen,
         groups=tuple(sorted((group.group, group.first_seen, group.last_seen, _pairs(group.traits.values())) for group in contact.memberships)),
         holds=holds,
@@ -403,6 +405,7 @@ def _modelled(person: set[Identifier], said: Iterable[Event], rules: IdentityRul
     return Person(
         traits=_pairs(traits.values()),
         first_seen=_micros(theirs[0]),
+        first_source=min(event.source for event in theirs if event.version[0] == theirs[0].version[0]),
         last_seen=_micros(theirs[-1]),
         groups=tuple(sorted((name, group.first, group.last, _pairs(group.traits.values())) for name, group in groups.items())),
         holds=commerce.modelled(theirs),

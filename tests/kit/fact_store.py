@@ -239,6 +239,7 @@ def _together(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
             "key": person,
             "person": person,
             "lead_at": min(row["lead_at"] for row in some),
+            "connection": min(some, key=lambda row: (row["lead_at"], row["connection"] is None, row["connection"] or ""))["connection"],
             "last_seen_at": max((row["last_seen_at"] for row in some if row["last_seen_at"]), default=None),
             "country": next((row["country"] for row in _foremost(some) if row["country"]), None),
             "fields": next((row["fields"] for row in _foremost(some) if row["fields"]), {}),

@@ -52,7 +52,7 @@ TOUCH_COLUMNS = {
     "sub_affiliate": "sub_affiliate",
 }
 """Dimension → the touch's column."""
-OF_ORDERS = ("product", "konnektive_campaign", "order_type", "coupon", "customer_type", "connection")
+OF_ORDERS = ("product", "konnektive_campaign", "order_type", "coupon", "customer_type")
 """Dimensions that only orders have: leads are not filtered by them."""
 
 Dimensions = dict[str, str | None]
@@ -420,11 +420,11 @@ def _one(world: World, conversion: Conversion, dimension: str) -> str | None:
         return contact.country if contact is not None else None
     if dimension.startswith("field:"):
         return contact.fields.get(dimension.removeprefix("field:")) if contact is not None else None
+    if dimension == "connection":
+        return order.connection if order is not None else contact.connection if contact is not None else None
     if order is None:
         return None
     match dimension:
-        case "connection":
-            return order.connection
         case "konnektive_campaign":
             return order.campaign_name or order.campaign_id
         case "order_type":

@@ -120,7 +120,9 @@ def an_identity(number: int, chance: Chance) -> IdentityFact | None:
 
 def a_contact(contact: str, chance: Chance) -> ContactFact:
     fields = {"plan": chance.one("crew", "captain")} if chance.once_in(2) else {}
-    return ContactFact(key=contact, person=contact, lead_at=chance.moment(), country=chance.maybe("US", "DE"), fields=fields)
+    return ContactFact(
+        key=contact, person=contact, lead_at=chance.moment(), connection=chance.maybe(*CONNECTIONS, "src_1"), country=chance.maybe("US", "DE"), fields=fields
+    )
 
 
 def tags_of(contact: str, chance: Chance) -> TagsFact:

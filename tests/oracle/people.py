@@ -49,12 +49,13 @@ def _newest(rows: Sequence[F]) -> list[F]:
 
 
 def _one_a_person(contacts: list[ContactFact]) -> list[ContactFact]:
-    """The earliest date of any counts; of all else what the contact that the others are in says, or they do where it says nothing."""
+    """The earliest date of any counts, with its connection; of all else what the contact that the others are in says, or they do where it says nothing."""
     found: dict[str, ContactFact] = {}
     for row in sorted(contacts, key=lambda row: (row.key != row.person, row.key)):
         mine = found.setdefault(row.person, row)
+        first = min(mine, row, key=lambda one: (one.lead_at, one.connection is None, one.connection or ""))
         found[row.person] = msgspec.structs.replace(
-            mine, lead_at=min(mine.lead_at, row.lead_at), country=mine.country or row.country, fields=mine.fields or row.fields
+            mine, lead_at=first.lead_at, connection=first.connection, country=mine.country or row.country, fields=mine.fields or row.fields
         )
     return list(found.values())
 

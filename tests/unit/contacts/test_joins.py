@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import string
 from collections.abc import Callable
+from functools import reduce
 from itertools import permutations
 from typing import Any
 
@@ -79,6 +80,16 @@ def test_the_last_to_speak_of_a_trait_wins_by_the_events_own_time_then_sequence_
         for event in order:
             together = profile.joined(together, profile_of(event))
         assert together.traits.values() == {"plan": "d"}
+
+
+def test_who_said_first_that_somebody_is_there_is_kept_in_any_order_and_a_row_that_did_not_keep_it_learns_it_from_a_repeat() -> None:
+    late, first, same = (profile_of(identify(source=source, timestamp=later(seconds))) for source, seconds in (("src_a", 2), ("src_c", 1), ("src_b", 1)))
+    old = Profile(first_seen=micros(later(1)))
+    for order in permutations([late, first, same, old]):
+        together = reduce(profile.joined, order)
+        assert (together.first_seen, together.first_source) == (micros(later(1)), "src_b")
+    assert profile.joined(old, late).first_source is None, "nobody knows"
+    assert profile.joined(Profile(), late).first_source == "src_a"
 
 
 def test_a_clock_in_2035_freezes_nothing() -> None:

@@ -62,7 +62,13 @@ links = st.builds(
     st.integers(1, 3),
 )
 contacts = st.builds(
-    lambda number, version: contact(number, version=version, lead_at=MARCH - timedelta(days=number + version), country="US" if version % 2 else None),
+    lambda number, version: contact(
+        number,
+        version=version,
+        lead_at=MARCH - timedelta(days=version),
+        connection=f"con_{number}" if version > 1 else None,
+        country="US" if version % 2 else None,
+    ),
     st.sampled_from(CONTACTS),
     st.integers(1, 3),
 )

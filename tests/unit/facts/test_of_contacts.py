@@ -167,9 +167,30 @@ def test_a_contact_says_since_when_it_is_known_and_from_where() -> None:
         person=person,
         version=2,
         lead_at=datetime(2026, 2, 11, 1, 15, tzinfo=UTC),
+        connection=CONNECTION,
         last_seen_at=datetime(2026, 2, 11, 1, 15, 31, tzinfo=UTC),
         country="US",
     )
+
+
+@pytest.mark.parametrize(
+    ("said", "connection"),
+    [
+        ([], "src_page"),
+        ([identify(user_id="1", source="con_crm", traits={"createdAt": "2026-03-04T11:00:00Z"}, timestamp=later(9))], "con_crm"),
+        ([identify(user_id="1", source="con_crm", traits={"createdAt": "2026-03-04T13:00:00Z"}, timestamp=later(9))], "src_page"),
+        ([identify(user_id="1", source="con_crm", traits={"createdAt": "soon", "created_at": None}, timestamp=later(9))], "src_page"),
+        ([track("Berth Booked", user_id="1", source="src_early", timestamp=later(-9), received_at=later(99))], "src_early"),
+        ([identify(user_id="1", anonymous_id="b-1", source="src_other", timestamp=later(5))], "src_visit"),
+    ],
+    ids=["by one", "the CRM's own date is earlier", "it is later", "it is none", "what came late was first", "of people who merged the earliest"],
+)
+def test_a_contact_is_told_with_the_connection_whose_event_made_the_person_known(said: list[Event], connection: str) -> None:
+    visit = identify(anonymous_id="b-1", source="src_visit", traits={"plan": "crew"}, timestamp=later(-5))
+    facts = told(identify(user_id="1", source="src_page"), visit, *said)
+    (fact,) = [fact for fact in facts[Kind.CONTACTS] if fact.key == contact_of(facts, DIGESTS.of(Identifier("user", "1")))]
+    assert isinstance(fact, ContactFact)
+    assert fact.connection == connection
 
 
 def test_a_contact_has_the_fields_that_the_account_names_and_no_others() -> None:

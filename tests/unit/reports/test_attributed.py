@@ -7,10 +7,10 @@ from datetime import date
 import pytest
 
 from tests.kit.facts import MemoryFacts
-from tests.kit.report_facts import UNATTRIBUTED, asked, facts, item, lead, moment, order, query, rate, subscription, tagged, total, touch, values
+from tests.kit.report_facts import UNATTRIBUTED, asked, facts, item, lead, moment, node, order, query, rate, subscription, tagged, total, touch, values
 from tributary.facts.tables import Kind, Months, Movement, OtherMoney
 from tributary.reports import ranges
-from tributary.reports.engine import REPORTS, needs
+from tributary.reports.engine import REPORTS, ledger, needs
 from tributary.reports.query import DateMode, Filter, Having, Model, ReportType, Scale
 
 # Which touches lead to an order
@@ -349,10 +349,33 @@ def test_a_comparison_stands_beside_each_row_and_the_total() -> None:
 
 
 def test_that_leads_are_not_narrowed_by_what_only_orders_tell_is_said() -> None:
-    rows = facts(lead("ann", "03-01"), lead("bob", "03-01"), order("ann", "03-02", 100, connection="a"))
-    report = asked(rows, filters=(Filter(dimension="connection", op="is", values=("a",)),), kpis=("leads", "orders"))
+    rows = facts(lead("ann", "03-01"), lead("bob", "03-01"), order("ann", "03-02", 100, coupon="TEN"))
+    report = asked(rows, filters=(Filter(dimension="coupon", op="is", values=("TEN",)),), kpis=("leads", "orders"))
     assert total(report, "leads") == 2
-    assert "Leads are not told by connection: they are neither divided nor filtered by it." in report.notes
+    assert "Leads are not told by coupon: they are neither divided nor filtered by it." in report.notes
+
+
+def test_leads_are_told_apart_and_filtered_by_the_connection_that_made_them_known() -> None:
+    rows = facts(
+        lead("ann", "03-01", connection="shop"),
+        lead("bob", "03-01", connection="crm"),
+        lead("cyd", "03-02", connection="crm"),
+        lead("dan", "03-03"),
+        order("ann", "03-02", 100, connection="crm"),
+    )
+    report = asked(rows, group_by=("connection",), kpis=("leads", "customers"))
+    assert values(report, "leads") == {"shop": 1, "crm": 2, None: 1}
+    assert values(report, "customers") == {"shop": 0, "crm": 1, None: 0}
+    assert report.notes == ()
+    of_crm = asked(rows, filters=(Filter(dimension="connection", op="is", values=("crm",)),), kpis=("leads",))
+    assert total(of_crm, "leads") == 2
+    opened = ledger(query(kpis=("leads",)), rows, row_key=None, kpi="leads", limit=9)
+    assert {(line.person, line.connection) for line in opened.lines} == {
+        (node("ann"), "shop"),
+        (node("bob"), "crm"),
+        (node("cyd"), "crm"),
+        (node("dan"), None),
+    }
 
 
 def test_what_was_there_before_and_is_no_more_is_a_row_of_the_comparison() -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, fields, replace
+from typing import NamedTuple
 
 from tributary.contacts.joining import earliest
 from tributary.contacts.orders import Amounts, Items, Order
@@ -58,6 +59,14 @@ class Campaign:
     name: str | None
 
 
+class Lead(NamedTuple):
+    """When somebody became known."""
+
+    at: int
+    source: str | None
+    """The source or connection that says so; None where rows of CONTACTS do not tell, see `Profile.first_source`."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Lifetime:
     lead_at: int | None
@@ -74,10 +83,11 @@ class Lifetime:
 
 
 def lifetime_of(contact: Contact, default_currency: str = DEFAULT_CURRENCY) -> Lifetime:
+    lead = lead_of(contact.profile)
     sold = [order for order in contact.orders if order.sold_at is not None]
     items = [item for order in contact.orders if order.header.items is not None for item in order.header.items.value.items]
     return Lifetime(
-        lead_at=lead_date(contact.profile),
+        lead_at=None if lead is None else lead.at,
         customer_at=earliest(*(order.sold_at for order in sold)),
         sales=len(sold),
         balances=_summed(balance for order in contact.orders for balance in balances_of(order, default_currency)),
@@ -86,10 +96,13 @@ def lifetime_of(contact: Contact, default_currency: str = DEFAULT_CURRENCY) -> L
     )
 
 
-def lead_date(profile: Profile) -> int | None:
-    traits = profile.traits.values()
-    said = (moment_of(traits.get(name)) for name in ("createdAt", "created_at"))
-    return earliest(profile.first_seen, *(moment for moment in said if moment is not None and moment > 0))
+def lead_of(profile: Profile) -> Lead | None:
+    found = [] if profile.first_seen is None else [Lead(profile.first_seen, profile.first_source)]
+    for name in ("createdAt", "created_at"):
+        trait = profile.traits.kept.get(name)
+        if trait is not None and (moment := moment_of(trait.value)) is not None and moment > 0:
+            found.append(Lead(moment, trait.version[3]))
+    return min(found, key=lambda lead: lead.at, default=None)
 
 
 def currency_of(order: Order, default_currency: str) -> str:

@@ -20,6 +20,9 @@ class Profile(msgspec.Struct, frozen=True, omit_defaults=True):
     traits: Traits = Traits()
     first_seen: int | None = None
     last_seen: int | None = None
+    first_source: str | None = None
+    """The source or connection of the event that the person was first seen by; of several at that moment the first by name. None in rows of releases that did
+    not keep it."""
 
     def known(self) -> dict[str, Any]:
         """The traits that every shop has: name, email, address."""
@@ -37,16 +40,21 @@ def profile_of(event: Event) -> Profile:
     if isinstance(event, Identify):
         in_context = event.context.get("traits")
         said = traits.traits_of(event.traits or (in_context if isinstance(in_context, dict) else {}), version, MAX_PROFILE_TRAITS)
-    return Profile(said, version[0], version[0])
+    return Profile(said, version[0], version[0], event.source)
 
 
 def joined(one: Profile, other: Profile) -> Profile:
     """Both together. Commutative, associative, and the same again for what is already in."""
     if other in (_NOTHING, one):
         return one
-    firsts = [moment for moment in (one.first_seen, other.first_seen) if moment is not None]
+    first = min(one, other, key=_first)
     lasts = [moment for moment in (one.last_seen, other.last_seen) if moment is not None]
-    return Profile(traits.joined(one.traits, other.traits, MAX_PROFILE_TRAITS), min(firsts, default=None), max(lasts, default=None))
+    return Profile(traits.joined(one.traits, other.traits, MAX_PROFILE_TRAITS), first.first_seen, max(lasts, default=None), first.first_source)
+
+
+def _first(profile: Profile) -> tuple[bool, int, bool, str]:
+    """Who was never seen last; of one moment who says by whom before who does not."""
+    return profile.first_seen is None, profile.first_seen or 0, profile.first_source is None, profile.first_source or ""
 
 
 _NOTHING = Profile()

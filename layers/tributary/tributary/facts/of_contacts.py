@@ -18,7 +18,7 @@ import msgspec
 
 from tributary.contacts import holdings
 from tributary.contacts.joining import earliest, value_of
-from tributary.contacts.lifetime import Balance, balances_of, bill_of, currency_of, lead_date, unit_price
+from tributary.contacts.lifetime import Balance, balances_of, bill_of, currency_of, lead_of, unit_price
 from tributary.contacts.orders import Order
 from tributary.contacts.properties import DEFAULT_CURRENCY, Money, moment_of
 from tributary.contacts.rows import POINTER_SORT, ROOT_SORT, WEAK_SORT, Root, decode, decode_holding, decode_pointer
@@ -183,7 +183,7 @@ def _of_root(contact: str, root: Root, version: int, settings: Settings, cleaner
     if root.into is not None:
         return [(Kind.IDENTITIES, IdentityFact(key=contact, version=_MERGED + version, contact=root.into))]
     profile = root.profile
-    lead_at = lead_date(profile)
+    lead = lead_of(profile)
     country = country_of(profile.traits.values())
     fields: dict[str, str] = {}
     for name, value in profile.custom_fields().items():
@@ -193,7 +193,8 @@ def _of_root(contact: str, root: Root, version: int, settings: Settings, cleaner
         key=contact,
         person=contact,
         version=version,
-        lead_at=as_time(root.created if lead_at is None else lead_at),
+        lead_at=as_time(root.created if lead is None else lead.at),
+        connection=None if lead is None else lead.source,
         last_seen_at=_time(profile.last_seen),
         country=cleaner.text(country),
         fields=fields,

@@ -190,7 +190,7 @@ def contacts(base: Sequence[str], shared: Sequence[str], *, erased: bool) -> lis
         SELECT {row} FROM (SELECT {resolved} FROM ({rows_of(Kind.CONTACTS, base)}) b {on_base}{standing}) SEMI JOIN again USING (person)
         UNION ALL SELECT {resolved} FROM ({rows_of(Kind.CONTACTS, shared)}) b {on_base}{standing}""",
         f"""CREATE TABLE together AS
-        SELECT person AS key, person, min(lead_at) AS lead_at, max(last_seen_at) AS last_seen_at,
+        SELECT person AS key, person, min(lead_at) AS lead_at, first(connection ORDER BY {_EARLIEST}) AS connection, max(last_seen_at) AS last_seen_at,
             first(country ORDER BY {_FOREMOST}) FILTER (country IS NOT NULL) AS country,
             coalesce(first(fields ORDER BY {_FOREMOST}) FILTER (cardinality(fields) > 0), MAP {{}}) AS fields
         FROM (SELECT {row} FROM fresh_contacts UNION ALL SELECT {row} FROM pulled) GROUP BY person""",
@@ -262,6 +262,7 @@ def _nodes(kind: Kind) -> list[str]:
 
 _FOREMOST: Final = "key = person DESC, last_seen_at DESC NULLS LAST, key"
 """Of rows of people who merged: the contact that the others were merged into, then whoever was seen last."""
+_EARLIEST: Final = "lead_at, connection NULLS LAST"
 _NOBODY_ERASED: Final = "b.person NOT IN (SELECT node FROM erased) AND coalesce(m.person, b.person) NOT IN (SELECT node FROM erased)"
 
 

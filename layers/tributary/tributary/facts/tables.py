@@ -226,11 +226,14 @@ class SubscriptionFact(Fact, frozen=True, kw_only=True):
 
 
 class ContactFact(Fact, frozen=True, kw_only=True):
-    """A contact: somebody who is known. `key` and `person` are its id. Of people who merged, readers take the earliest `lead_at`."""
+    """A contact: somebody who is known. `key` and `person` are its id. Of people who merged, readers take the earliest `lead_at`,
+    and its `connection`."""
 
     person: Node
     lead_at: datetime
-    """When the person became known (`contacts.lifetime.lead_date`)."""
+    """When the person became known (`contacts.lifetime.lead_of`)."""
+    connection: str | None = None
+    """The source or connection whose event made the person known. None: the row of CONTACTS was written before that was kept; a rebuild tells it."""
     last_seen_at: datetime | None = None
     country: str | None = None
     """Two letters where they can be told, else as sent."""

@@ -103,7 +103,7 @@ class Leads:
 
 
 def _notes_of_leads(query: Query) -> tuple[str, ...]:
-    known = (*dimensions.TOUCH, dimensions.TAG)
+    known = (*dimensions.TOUCH, *dimensions.LEAD, dimensions.TAG)
     unknown = sorted(name for name in dimensions.named_by(query) if name not in known and not dimensions.is_of_contact(name))
     return (f"Leads are not told by {', '.join(unknown)}: they are neither divided nor filtered by it.",) if unknown else ()
 

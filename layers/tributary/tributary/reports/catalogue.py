@@ -73,7 +73,7 @@ _DIMENSIONS: Final[Mapping[str, Description]] = {
     "order_type": Description("Order type", "The kind of order, as the source names it."),
     "coupon": Description("Coupon", "The coupon of the order."),
     "customer_type": Description("New or returning", "`new`: the first sale of its buyer ever; `returning`: one of somebody who had bought before."),
-    "connection": Description("Connection", "The source or account that told of it."),
+    "connection": Description("Connection", "The source or account that told of it; of a lead the one whose event made the person known."),
     "page": Description("Page", "Host and path of the page that somebody was on."),
     "event": Description("Event", "The name of the event that somebody did."),
     "tag": Description("Tag", "Each tag that the person had then; people with several are in several rows."),

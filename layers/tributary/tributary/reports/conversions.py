@@ -203,9 +203,9 @@ def refunds(asking: Asking) -> tuple[Step, ...]:
 
 def leads(asking: Asking) -> tuple[Step, ...]:
     """Contacts, by when they became known."""
-    subject = _Subject(asking, moment="p.lead_at", person="p.person", told={})
+    subject = _Subject(asking, moment="p.lead_at", person="p.person", told=dimensions.LEAD, has_items=False)
     columns = ["p.person AS key", "p.person", "p.lead_at AS happened_at", "p.lead_at AS path_at", f"{asking.values.add(asking.query.currency)} AS currency"]
-    columns += [*subject.columns, *(["NULL AS id", "NULL AS connection"] if asking.lines else [])]
+    columns += [*subject.columns, *(["NULL AS id", "p.connection"] if asking.lines else [])]
     joins = [join for join in subject.joins if " contacts p " not in join]
     return *subject.steps, ("conversions", f"SELECT {', '.join(columns)} FROM contacts p {' '.join(joins)} WHERE {' AND '.join(subject.where)}")
 
@@ -213,7 +213,7 @@ def leads(asking: Asking) -> tuple[Step, ...]:
 class _Subject:
     """What all conversions have in common: the date that decides, the dimensions that they are told by, the filters on these."""
 
-    def __init__(self, asking: Asking, *, moment: str, person: str, told: Mapping[str, str], path_at: str | None = None) -> None:
+    def __init__(self, asking: Asking, *, moment: str, person: str, told: Mapping[str, str], path_at: str | None = None, has_items: bool = True) -> None:
         """`told`: dimension → SQL; what is of contacts and tags is told by the person. `path_at`: where touches lead to, if not to the moment itself."""
         query, values = asking.query, asking.values
         self.steps: list[Step] = []
@@ -237,7 +237,7 @@ class _Subject:
         for one in query.filters:
             if one.dimension == dimensions.TAG:
                 self.where.append(dimensions.any_fits(tags, one, values))
-            elif one.dimension == dimensions.PRODUCT and told:
+            elif one.dimension == dimensions.PRODUCT and has_items:
                 names = f"[coalesce({dimensions.PRODUCT_OF_ITEM}, '') FOR item IN o.items]"
                 self.where.append(dimensions.any_fits(names, one, values))
             elif one.dimension not in apart and (found := expression(one.dimension)) is not None:

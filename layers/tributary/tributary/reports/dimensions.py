@@ -45,6 +45,8 @@ ORDER: Final[Mapping[str, str]] = {
     CUSTOMER_TYPE: "CASE WHEN f.key IS NULL THEN 'returning' ELSE 'new' END",
 }
 """Of `orders o` and `first_sales f`."""
+LEAD: Final[Mapping[str, str]] = {CONNECTION: "p.connection"}
+"""Of `contacts p`, of those who became leads: by whose event they did."""
 PRODUCT_OF_ITEM: Final = "coalesce(nullif(item.name, ''), nullif(item.sku, ''), item.product_id)"
 """Of one of the order's items."""
 TAG: Final = "tag"
