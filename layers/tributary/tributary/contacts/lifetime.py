@@ -83,17 +83,21 @@ class Lifetime:
 
 
 def lifetime_of(contact: Contact, default_currency: str = DEFAULT_CURRENCY) -> Lifetime:
-    lead = lead_of(contact.profile)
     sold = [order for order in contact.orders if order.sold_at is not None]
     items = [item for order in contact.orders if order.header.items is not None for item in order.header.items.value.items]
     return Lifetime(
-        lead_at=None if lead is None else lead.at,
+        lead_at=lead_date(contact.profile),
         customer_at=earliest(*(order.sold_at for order in sold)),
         sales=len(sold),
         balances=_summed(balance for order in contact.orders for balance in balances_of(order, default_currency)),
         products=tuple(dict.fromkeys(Product(product_id=item.product_id, sku=item.sku, name=item.name) for item in items)),
         campaigns=tuple(dict.fromkeys(campaign for order in contact.orders if (campaign := _campaign(order)) is not None)),
     )
+
+
+def lead_date(profile: Profile) -> int | None:
+    lead = lead_of(profile)
+    return None if lead is None else lead.at
 
 
 def lead_of(profile: Profile) -> Lead | None:
