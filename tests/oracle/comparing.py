@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from fractions import Fraction
 
@@ -13,7 +14,7 @@ from tests.oracle.credits import World
 from tests.oracle.reports import Answer, Figure, Figures, RowName
 from tributary.facts.tables import TABLES, Kind, Needs
 from tributary.reports import engine
-from tributary.reports.answer import Ledger, Report, Value
+from tributary.reports.answer import Ledger, Report, Row, Total, Value
 from tributary.reports.query import Query, ReportType
 
 PERIODS_FILLED = 1_000
@@ -55,23 +56,59 @@ def read_only(world: World, needs: Needs) -> World:
     )
 
 
-def differences(query: Query, expected: Answer, got: Report) -> list[str]:
-    """Where an answer differs, one line a figure; nothing where all is as it should be."""
-    rows = {RowName(dimensions=tuple(sorted(row.dimensions.items())), touched=not row.unattributed, currency=row.currency): row.values for row in got.rows}
+def differences(query: Query, expected: Answer, got: Report, before: Answer | None = None) -> list[str]:
+    """Where an answer differs, one line a figure; nothing where all is as it should be. `before`: the oracle's of what the query compares with."""
+    rows = {_name(row): row for row in got.rows}
     found = [f"{len(got.rows) - len(rows)} rows stand twice"] if len(rows) < len(got.rows) else []
-    for name in sorted({*rows, *expected.rows, *_empty_periods(query)}, key=repr):
+    earlier = _in_periods_of_now(query, before) if before is not None else {}
+    for name in sorted({*rows, *expected.rows, *earlier, *_empty_periods(query)}, key=repr):
         if name in rows:
-            found += _differing(str(name), expected.rows.get(name), rows[name], query)
-        elif name in _empty_periods(query) or (_tells(expected.rows[name], query) and not _is_to_come(name, query)):
+            found += _differing(str(name), expected.rows.get(name), rows[name].values, query)
+            found += _compared(str(name), rows[name], earlier.get(name), query)
+        elif name in _empty_periods(query) or (_tells({**earlier.get(name, {}), **expected.rows.get(name, {})}, query) and not _is_to_come(name, query)):
             found.append(f"{name}: no such row")
     if (got.coverage_pct is not None or expected.coverage is not None) and _differs(expected.coverage, got.coverage_pct):
         found.append(f"coverage: coverage is {got.coverage_pct}, expected {expected.coverage}")
-    totals = {total.currency: total.values for total in got.totals}
-    for currency in sorted({*totals, *expected.totals}):
+    totals = {total.currency: total for total in got.totals}
+    totals_before = before.totals if before is not None else {}
+    for currency in sorted({*totals, *expected.totals, *totals_before}):
         if currency in totals:
-            found += _differing(f"total in {currency}", expected.totals.get(currency), totals[currency], query)
-        elif currency == query.currency or _tells(expected.totals[currency], query):
+            found += _differing(f"total in {currency}", expected.totals.get(currency), totals[currency].values, query)
+            found += _compared(f"total in {currency}", totals[currency], totals_before.get(currency), query)
+        elif currency == query.currency or any(_tells(told[currency], query) for told in (expected.totals, totals_before) if currency in told):
             found.append(f"total in {currency}: none")
+    return found
+
+
+def _name(row: Row) -> RowName:
+    return RowName(dimensions=tuple(sorted(row.dimensions.items())), touched=not row.unattributed, currency=row.currency)
+
+
+def _in_periods_of_now(query: Query, before: Answer) -> dict[RowName, Figures]:
+    """The rows of what is compared with: the first period's stand with the first, and so on; what there is no period for is left out."""
+    if query.scale is None or query.compare is None:
+        return before.rows
+    now, then = (calendar.periods(span, query.scale, query.time_zone) for span in (query.range, query.compare))
+    later = dict(zip(then, now, strict=False))
+    found = {}
+    for name, told in before.rows.items():
+        dimensions = dict(name.dimensions)
+        if (period := later.get(dimensions["period"] or "")) is not None:
+            found[replace(name, dimensions=tuple(sorted({**dimensions, "period": period}.items())))] = told
+    return found
+
+
+def _compared(where: str, got: Row | Total, before: Figures | None, query: Query) -> list[str]:
+    if query.compare is None:
+        return [] if got.before is None and got.change is None else [f"{where}: is compared with nothing that was asked"]
+    assert got.before is not None
+    assert got.change is not None
+    found = _differing(f"{where}, before", before, got.before, query)
+    for kpi in query.kpis:
+        now, then = got.values[kpi], got.before[kpi]
+        change = None if now is None or not then else Fraction(100) * (Fraction(now) - Fraction(then)) / abs(Fraction(then))
+        if _differs(change, got.change[kpi]):
+            found.append(f"{where}: change of {kpi} is {got.change[kpi]}, from {then} to {now}")
     return found
 
 

@@ -17,7 +17,7 @@ import msgspec
 from hypothesis import strategies as st
 
 from tests.oracle import calendar
-from tests.oracle.credits import World
+from tests.oracle.credits import TOUCH_COLUMNS, World
 from tributary.facts.tables import (
     ActivityFact,
     AdSpendFact,
@@ -38,7 +38,7 @@ from tributary.facts.tables import (
     TouchFact,
     WeakLinkFact,
 )
-from tributary.reports.query import DateMode, Filter, FilterOp, Model, Query, ReportType, Scale, Step, StepKind
+from tributary.reports.query import DateMode, Filter, FilterOp, FixedCost, Model, Query, ReportType, Scale, Step, StepKind
 
 T = TypeVar("T")
 
@@ -145,13 +145,20 @@ def a_touch(number: int, chance: Chance) -> TouchFact:
         source=chance.maybe("google", "mail") if named else None,
         medium=chance.maybe("cpc", "email") if named else None,
         campaign=chance.maybe("spring", "sale") if named else None,
+        content=chance.maybe("red", "blue") if named else None,
+        term=chance.maybe("boats") if named else None,
         campaign_id=chance.maybe("501", "502") if named else None,
-        adset_id=chance.maybe("601") if named else None,
+        adset_id=chance.maybe("601", "602") if named else None,
         ad_id=chance.maybe("701", "702") if named else None,
         landing_page=chance.maybe("shop.example/", "shop.example/offer"),
+        referrer=chance.maybe("news.example") if named else None,
         email_campaign=chance.maybe("welcome") if channel == "email" else None,
+        email_flow=chance.maybe("f-1") if channel == "email" else None,
         email_message=chance.maybe("m-1", "m-2") if channel == "email" else None,
+        email_link=chance.maybe("shop.example/offer") if channel == "email" else None,
+        email_list=chance.maybe("l-1", "l-2") if channel == "email" else None,
         affiliate_id=chance.maybe("9") if named else None,
+        sub_affiliate=chance.maybe("left", "right") if named else None,
     )
 
 
@@ -256,14 +263,36 @@ def advertising(number: int, chance: Chance) -> AdSpendFact:
         day=chance.choice(DAYS),
         platform=chance.one("google", "facebook"),
         campaign_id=chance.maybe("501", "509"),
+        campaign_name=chance.maybe("Spring sale"),
         adset_id=chance.maybe("601", "609"),
         ad_id=chance.maybe("701", "709"),
         source=chance.maybe("Google", "mail"),
+        medium=chance.maybe("cpc"),
         campaign=chance.maybe("Spring", "sale", "winter"),
+        content=chance.maybe("red"),
+        term=chance.maybe("boats"),
         currency=chance.choice(CURRENCIES),
         spend=chance.choice(AMOUNTS),
         impressions=chance.maybe(0, 1000, 777),
         clicks=chance.maybe(0, 7, 50),
+        platform_conversions=chance.maybe(0, 3),
+    )
+
+
+def a_cost(number: int, chance: Chance) -> FixedCost:
+    """Of a day, of the days between two, or from a day on."""
+    first, later = sorted([chance.choice(DAYS), chance.choice(DAYS)])
+    return FixedCost(
+        id=f"cost_{number}",
+        name="Studio",
+        amount=chance.choice(AMOUNTS),
+        currency=chance.choice(CURRENCIES),
+        first=first,
+        last=chance.one(first, later, None),
+        source=chance.maybe("Google", "mail"),
+        medium=chance.maybe("cpc"),
+        campaign=chance.maybe("Spring", "winter"),
+        platform=chance.maybe("google"),
     )
 
 
@@ -276,7 +305,7 @@ def a_rate(number: int, chance: Chance) -> RateFact:
 
 OF_ORDERS: Final = ["product", "konnektive_campaign", "order_type", "coupon", "customer_type", "connection"]
 OF_CONTACTS: Final = ["tag", "country", "field:plan"]
-OF_TOUCHES: Final = ["channel", "source", "campaign", "campaign_id", "ad", "landing_page", "email_campaign", "message", "affiliate"]
+OF_TOUCHES: Final = [*TOUCH_COLUMNS]
 DIMENSIONS: Final = [*OF_TOUCHES, *OF_ORDERS, *OF_CONTACTS]
 STEPS: Final[list[tuple[StepKind, str]]] = [
     ("event", "Offer Seen"),
@@ -296,7 +325,13 @@ MODELS: Final = [*Model, Model.POSITION, Model.W_SHAPED, Model.TIME_DECAY, Model
 _VALUES: Final = {
     "channel": ["email", "direct", "paid_search"],
     "source": ["google", "mail", ""],
+    "medium": ["cpc", ""],
     "campaign": ["spring", ""],
+    "content": ["red", ""],
+    "adset": ["601", ""],
+    "referrer": ["news.example", ""],
+    "list": ["l-1", ""],
+    "sub_affiliate": ["left"],
     "connection": CONNECTIONS,
     "product": ["p1"],
     "customer_type": ["new"],
@@ -334,6 +369,19 @@ def queries(draw: st.DrawFn, report: ReportType, *, dimensions: Sequence[str] = 
         limit=10_000,
         now=draw(st.sampled_from([NOW, NOW, datetime(2026, 3, 8, 12, tzinfo=UTC)])),
     )
+
+
+@st.composite
+def attributions(draw: st.DrawFn, report: ReportType) -> Query:
+    """With costs that the account adds, and now and then another range to compare with."""
+    query = draw(queries(report))
+    seed = draw(st.integers(0, 2**32))
+    costs = tuple(a_cost(number, Chance(f"{seed} {number}")) for number in range(draw(st.sampled_from([0, 0, 1, 2]))))
+    compare = None
+    if draw(st.integers(0, 4)) == 0:
+        first, last = (date(2026, 3, 1), date(2026, 3, 2)) if query.scale is Scale.HOUR else sorted([draw(st.sampled_from(DAYS)), draw(st.sampled_from(DAYS))])
+        compare = calendar.range_of(first, last, query.time_zone)
+    return msgspec.structs.replace(query, fixed_costs=costs, compare=compare)
 
 
 @st.composite

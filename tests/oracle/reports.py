@@ -34,6 +34,7 @@ MONEY = (
 )
 
 
+PAYBACK = "payback_days"
 COSTS = ("ad_spend", "fixed_costs", "impressions", "clicks", "platform_conversions", "matched_spend")
 
 
@@ -72,6 +73,8 @@ def attributed(world: World, query: Query) -> Answer:
         ]
 
     answer = answer_of(query, credits, lambda found: figures(world, found))
+    if PAYBACK not in query.kpis:
+        return answer
     by_lead = msgspec.structs.replace(query, date_mode=DateMode.LEAD_DATE)
     curves: dict[RowName | str, list[tuple[int, int]]] = {}
     for credit in sales(world, by_lead, grouped=True):
@@ -80,7 +83,7 @@ def attributed(world: World, query: Query) -> Answer:
         curves.setdefault(credit.currency, []).append(_earned(world, credit))
     every: list[tuple[RowName | str, Figures]] = [*answer.rows.items(), *answer.totals.items()]
     for name, found in every:
-        found["payback_days"] = _paid_back(curves.get(name, []), found["ad_spend"] or Fraction())
+        found[PAYBACK] = _paid_back(curves.get(name, []), found["ad_spend"] or Fraction())
     return answer
 
 

@@ -44,18 +44,18 @@ MATCHES = (
     Match(lambda spend: spend.adset_id, lambda touch: touch.adset_id, (*CAMPAIGN, "adset")),
     Match(lambda spend: spend.campaign_id, lambda touch: touch.campaign_id, CAMPAIGN),
     Match(
-        lambda spend: both(spend.source or spend.platform, spend.campaign or spend.campaign_name),
+        lambda spend: both(spend.source or spend.platform or None, spend.campaign or spend.campaign_name),
         lambda touch: both(touch.source, touch.campaign),
         ("channel", "source", "medium", "campaign"),
     ),
     Match(
-        lambda spend: plain(spend.source or spend.platform),
+        lambda spend: plain(spend.source or spend.platform) or None,
         lambda touch: plain(touch.source) if touch.channel in PAID and touch.source is not None else None,
         ("channel", "source"),
     ),
 )
 OWN_NAMES: dict[str, Callable[[AdSpendFact], str | None]] = {
-    "source": lambda spend: spend.source or spend.platform,
+    "source": lambda spend: spend.source or spend.platform or None,
     "medium": lambda spend: spend.medium,
     "campaign": lambda spend: spend.campaign or spend.campaign_name,
     "content": lambda spend: spend.content,

@@ -378,6 +378,16 @@ def test_leads_are_told_apart_and_filtered_by_the_connection_that_made_them_know
     }
 
 
+def test_a_currency_that_was_there_before_and_is_no_more_is_a_total_of_the_comparison_with_its_note() -> None:
+    rows = facts(order("ann", "02-02", 100, currency="EUR"), order("ann", "03-02", 50))
+    report = asked(rows, compare=ranges.days(date(2026, 2, 1), date(2026, 2, 28), zone="UTC"), kpis=("net_revenue",))
+    assert [(total.currency, total.values, total.before) for total in report.totals] == [
+        ("USD", {"net_revenue": 50}, {"net_revenue": 0}),
+        ("EUR", {"net_revenue": 0}, {"net_revenue": 100}),
+    ]
+    assert [note for note in report.notes if "EUR" in note]
+
+
 def test_what_was_there_before_and_is_no_more_is_a_row_of_the_comparison() -> None:
     rows = facts(order("ann", "02-02", 100, connection="old"), order("ann", "03-02", 50, connection="new"))
     february = ranges.days(date(2026, 2, 1), date(2026, 2, 28), zone="UTC")

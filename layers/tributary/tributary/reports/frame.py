@@ -230,17 +230,18 @@ class Table:
         known = {kpi.key: kpi for kpi in kpis}
         ordered = _sorted(_chosen(self._rows(query, now, before), query.having, known), query, known)
         shown = tuple(known[key] for key in query.kpis)
+        totals_before = {} if before is None else before.totals
         return Report(
             columns=tuple(_column(kpi, now.told_twice) for kpi in shown),
             rows=tuple(_row(one, query, shown) for one in ordered[: query.limit]),
             rows_found=len(ordered),
             totals=tuple(
-                Total(currency=currency, **_compared(sums, None if before is None else before.totals.get(currency, {}), shown))
-                for currency, sums in sorted(now.totals.items(), key=lambda total: (total[0] != query.currency, total[0]))
+                Total(currency=currency, **_compared(now.totals.get(currency, {}), None if before is None else totals_before.get(currency, {}), shown))
+                for currency in sorted({*now.totals, *totals_before}, key=lambda currency: (currency != query.currency, currency))
             ),
             overlapping=now.overlapping,
             coverage_pct=self._coverage(query, kpis, now),
-            notes=now.notes,
+            notes=now.notes if before is None else tuple(dict.fromkeys((*now.notes, *before.notes))),
             rates_source=now.rates_source,
         )
 
