@@ -422,3 +422,9 @@ def test_every_kpi_is_answered_where_there_is_nothing(kind: ReportType) -> None:
     report = asked(facts(), type=kind, kpis=kpis, group_by=("campaign", "product", "tag"), scale=Scale.DAY)
     assert report.rows == ()
     assert set(report.totals[0].values.values()) <= {0, None}
+
+
+def test_by_touch_date_touches_after_the_range_are_read_for_they_may_take_the_credit_of_those_in_it() -> None:
+    early_march = ranges.days(date(2026, 3, 1), date(2026, 3, 9), zone="UTC")
+    by_touch = query(group_by=("campaign",), date_mode=DateMode.TOUCH_DATE, range=early_march)
+    assert needs(by_touch)[Kind.TOUCHES].last == needs(by_touch)[Kind.ORDERS].last == "2026-06"

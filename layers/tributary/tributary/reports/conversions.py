@@ -61,8 +61,7 @@ def needs_of_credits(query: Query, *, any_time: bool) -> Needs:
     if asks_touches(query):
         unbounded = any_time or query.lookback_days is None or query.date_mode is DateMode.LEAD_DATE
         first = None if unbounded else query.range.start - timedelta(days=query.lookback_days or 0)
-        last = query.now if query.date_mode is DateMode.LEAD_DATE else min(query.now, query.range.end)
-        found[Kind.TOUCHES] = months(first, last)
+        found[Kind.TOUCHES] = months(first, _latest_conversion(query))
     if asks_contacts(query):
         found[Kind.CONTACTS] = Months()
     if dimensions.TAG in dimensions.named_by(query):
@@ -72,13 +71,18 @@ def needs_of_credits(query: Query, *, any_time: bool) -> Needs:
 
 def _months_of_orders(query: Query) -> Months:
     """Of the orders that can be conversions of the query."""
+    return months(None if query.date_mode is DateMode.LEAD_DATE else query.range.start, _latest_conversion(query))
+
+
+def _latest_conversion(query: Query) -> datetime:
+    """Until when conversions of the query may be. A touch after the range may take from those within it what is theirs by their date alone."""
     match query.date_mode:
         case DateMode.CONVERSION_DATE:
-            return months(query.range.start, min(query.range.end, query.now))
+            return min(query.now, query.range.end)
         case DateMode.LEAD_DATE:
-            return months(None, query.now)
+            return query.now
         case DateMode.TOUCH_DATE:
-            return months(query.range.start, min(query.now, _latest_credited(query)))
+            return min(query.now, _latest_credited(query))
 
 
 def _latest_credited(query: Query) -> datetime:
