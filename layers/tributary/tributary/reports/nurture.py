@@ -217,21 +217,21 @@ def _orders_after(asking: Asking) -> str:
     told = ["'order' AS kind", "any_value(s.id) AS id", "any_value(s.connection) AS connection", "any_value(s.sold_at) AS happened_at"] if asking.lines else []
     days = "(epoch(any_value(s.sold_at)) - epoch(max(c.happened_at))) / 86400 AS days"
     columns = [
-        "s.n",
+        "s.key",
         "any_value(s.person) AS person",
         "'order' AS what",
-        "any_value(s.currency) AS currency",
+        "s.currency",
         "any_value(s.revenue) AS revenue",
         "any_value(s.counted) AS counted",
         days,
     ]
     rows = _rows(asking)
-    by = ", ".join(["s.n", *(column.rpartition(" AS ")[0] for column in rows)])
+    by = ", ".join(["s.key", "s.currency", *(column.rpartition(" AS ")[0] for column in rows)])
     found = f"SELECT {', '.join([*columns, *rows, *told])}"
-    found += f" FROM led_by c JOIN (SELECT *, row_number() OVER () AS n FROM bought) s ON {_after(asking.query, 's.sold_at', 's.person')} GROUP BY {by}"
+    found += f" FROM led_by c JOIN bought s ON {_after(asking.query, 's.sold_at', 's.person')} GROUP BY {by}"
     # A total has an order once: after the last happening of all.
-    once = "row_number() OVER (PARTITION BY n ORDER BY days) = 1" if rows else "true"
-    return f"SELECT * EXCLUDE (n), {once} AS once FROM ({found})"
+    once = "row_number() OVER (PARTITION BY key, currency ORDER BY days) = 1" if rows else "true"
+    return f"SELECT * EXCLUDE (key), {once} AS once FROM ({found})"
 
 
 def _leads_after(asking: Asking) -> str:
