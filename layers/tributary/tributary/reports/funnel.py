@@ -281,7 +281,9 @@ def _walked(query: Query, values: Values) -> list[Step]:
     end = timestamp(min(query.range.end, query.now))
     chosen = [dimensions.fits("connection", one, values) for one in query.filters if one.dimension == dimensions.CONNECTION]
     entered = " AND ".join([f"steps & 1 <> 0 AND hit_at < {end}", *chosen])
-    found: list[Step] = [("s1", f"SELECT person, min(hit_at) AS t1, arg_min(connection, hit_at) AS connection FROM hits WHERE {entered} GROUP BY person")]
+    found: list[Step] = [
+        ("s1", f"SELECT person, min(hit_at) AS t1, arg_min(connection, row(hit_at, connection)) AS connection FROM hits WHERE {entered} GROUP BY person")
+    ]
     for number in range(2, len(query.steps) + 1):
         step = query.steps[number - 1]
         repeated = any((step.kind, step.value) == (other.kind, other.value) for other in query.steps[: number - 1])

@@ -156,9 +156,7 @@ class CohortLeg:
         firsts = first_orders(plain, of="cohort", at="x.began_at", more=_OF_ORDER)
         lead_at = "x.began_at" if query.cohort == "lead" else ""
         steps += firsts.steps
-        steps += conversions(
-            plain, source="leads", columns=columns, at="x.began_at", own=firsts.own, lists=firsts.lists, joins=firsts.joins, lead_at=lead_at
-        )
+        steps += conversions(plain, source="leads", columns=columns, at="x.began_at", own=firsts.own, lists=firsts.lists, joins=firsts.joins, lead_at=lead_at)
         credits = credited_by_person(plain, Conversions(kind="lead", money=amounts, others=others, any_time=False, by_currency=True))
         asked = {name: measure for name, measure in _measures(intervals, touched=asking.attributed).items() if name in measures}
         return Detail((*steps, *credits.steps), once(asked, overlapping=credits.once, money=set(amounts)), credits.overlapping)
