@@ -85,13 +85,14 @@ CASES: Final = (
     ),
     Case(
         name="nurture",
-        query=_query(ReportType.NURTURE, ("people", "clicks", "customers", "revenue"), group_by=("email_campaign",)),
+        query=_query(ReportType.NURTURE, ("people", "clicks", "customers", "revenue")),
         reads={**_ACTIVITIES, **_SALES, "touches": (Kind.TOUCHES, _IN_RANGE)},
     ),
     Case(
         name="engagement",
-        query=_query(ReportType.ENGAGEMENT, ("page_views", "visitors", "engaged_contacts"), group_by=("email_campaign",)),
-        reads={**_ACTIVITIES, **_CONTACTS},
+        query=_query(ReportType.ENGAGEMENT, ("page_views", "visitors", "engaged_contacts")),
+        reads={**_ACTIVITIES, **_CONTACTS, "touches": (Kind.TOUCHES, _LOOKED_BACK)},
+        touches="single",
     ),
     Case(name="orders", query=_query(ReportType.ORDERS, _ORDERS_SHOW), reads={**_ORDERS, **_TOUCHES}, touches="single"),
     Case(name="orders_linear", query=_query(ReportType.ORDERS, _ORDERS_SHOW, model=Model.LINEAR), reads={**_ORDERS, **_TOUCHES}, touches="many"),
@@ -105,14 +106,14 @@ CASES: Final = (
         query=_query(
             ReportType.FUNNEL,
             ("entrants", "revenue"),
-            group_by=(),
             steps=(
                 Step(kind="page", value="shop.example.com/quiz", label="came"),
                 Step(kind="event", value="Product Added", label="added"),
                 Step(kind="order", value="sold", label="bought"),
             ),
         ),
-        reads={**_ACTIVITIES, **_SALES},
+        reads={**_ACTIVITIES, **_SALES, "touches": (Kind.TOUCHES, _LOOKED_BACK)},
+        touches="single",
     ),
     Case(
         name="value_over_time",

@@ -113,7 +113,7 @@ def _compared(where: str, got: Row | Total, before: Figures | None, query: Query
 
 
 def _empty_periods(query: Query) -> list[RowName]:
-    if query.scale is None or query.group_by:
+    if query.scale is None or query.group_by or query.type is ReportType.FUNNEL:
         return []
     span = query.range
     if query.type is ReportType.SUBSCRIPTIONS:  # of what is to come nothing is told, not even what is there today

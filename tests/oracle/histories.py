@@ -38,7 +38,7 @@ from tributary.facts.tables import (
     TouchFact,
     WeakLinkFact,
 )
-from tributary.reports.query import DateMode, Filter, FilterOp, FixedCost, Model, Query, ReportType, Scale, Step, StepKind
+from tributary.reports.query import Cohort, DateMode, Filter, FilterOp, FixedCost, Model, Query, ReportType, Scale, Step, StepKind
 
 T = TypeVar("T")
 
@@ -387,9 +387,15 @@ def attributions(draw: st.DrawFn, report: ReportType) -> Query:
 @st.composite
 def funnels(draw: st.DrawFn) -> Query:
     """Up to three steps, the same one twice among them."""
-    query = draw(queries(ReportType.FUNNEL, dimensions=["country"]))
+    query = draw(queries(ReportType.FUNNEL))
     steps = draw(st.lists(st.sampled_from(STEPS), min_size=1, max_size=3))
-    return msgspec.structs.replace(query, group_by=(), scale=None, steps=tuple(Step(kind=kind, value=value, label=value) for kind, value in steps))
+    return msgspec.structs.replace(query, steps=tuple(Step(kind=kind, value=value, label=value) for kind, value in steps))
+
+
+@st.composite
+def cohorts(draw: st.DrawFn, intervals: tuple[int, ...]) -> Query:
+    cohort: Cohort = draw(st.sampled_from(["lead", "first_order"]))
+    return msgspec.structs.replace(draw(queries(ReportType.VALUE_OVER_TIME)), intervals=intervals, cohort=cohort)
 
 
 def _grouped(dimensions: Sequence[str]) -> st.SearchStrategy[tuple[str, ...]]:

@@ -1,4 +1,4 @@
--- Who came to a page in 90 days, then added a product, then bought; and what each of these bought since they came.
+-- Who came to a page in 90 days, then added a product, then bought; and what each of these bought since they came; by the last campaign in the 30 days before.
 WITH views AS (
     SELECT person, happened_at, type IN ('page', 'screen') AND page = 'shop.example.com/quiz' AS is_first, type = 'track' AND name = 'Product Added' AS is_second
     FROM read_parquet(getvariable('activities'))
@@ -21,13 +21,25 @@ WITH views AS (
     SELECT person, min(sold_at) AS third_at FROM sales JOIN second USING (person) WHERE NOT rebill AND sold_at >= second_at GROUP BY person
 ), bought AS (
     SELECT person, sum(net)::BIGINT AS net FROM sales JOIN first USING (person) WHERE sold_at >= first_at GROUP BY person
+), led AS (
+    SELECT first.person, arg_max({campaign: campaign}, (touches.happened_at, touches.connection, touches.key)) AS touch
+    FROM first
+    JOIN read_parquet(getvariable('touches')) AS touches
+      ON touches.person = first.person AND touches.happened_at <= first_at AND touches.happened_at >= first_at - INTERVAL 720 HOUR
+    WHERE channel <> 'bot'
+    GROUP BY first.person
 ), steps AS (
-    SELECT sum(coalesce(net, 0))::BIGINT AS of_first, count(*) AS first,
+    SELECT CASE WHEN grouping(touched) = 1 THEN 'total' WHEN touched THEN 'touched' ELSE 'untouched' END AS kind, campaign,
+        sum(coalesce(net, 0))::BIGINT AS of_first, count(*) AS first,
         sum(coalesce(net, 0)) FILTER (WHERE second_at IS NOT NULL)::BIGINT AS of_second, count(second_at) AS second,
         sum(coalesce(net, 0)) FILTER (WHERE third_at IS NOT NULL)::BIGINT AS of_third, count(third_at) AS third
-    FROM first LEFT JOIN second USING (person) LEFT JOIN third USING (person) LEFT JOIN bought USING (person)
+    FROM (
+        SELECT net, second_at, third_at, touch IS NOT NULL AS touched, touch.campaign AS campaign
+        FROM first LEFT JOIN second USING (person) LEFT JOIN third USING (person) LEFT JOIN bought USING (person) LEFT JOIN led USING (person)
+    )
+    GROUP BY GROUPING SETS ((touched, campaign), ())
 )
-SELECT 'total' AS kind, NULL AS step, first AS entrants, of_first AS revenue FROM steps
-UNION ALL SELECT 'touched', '1. came', first, of_first FROM steps
-UNION ALL SELECT 'touched', '2. added', second, of_second FROM steps
-UNION ALL SELECT 'touched', '3. bought', third, of_third FROM steps
+SELECT kind, NULL AS step, campaign, first AS entrants, of_first AS revenue FROM steps WHERE kind = 'total'
+UNION ALL SELECT kind, '1. came', campaign, first, of_first FROM steps WHERE kind <> 'total'
+UNION ALL SELECT kind, '2. added', campaign, second, coalesce(of_second, 0) FROM steps WHERE kind <> 'total'
+UNION ALL SELECT kind, '3. bought', campaign, third, coalesce(of_third, 0) FROM steps WHERE kind <> 'total'

@@ -1,10 +1,10 @@
 -- Emails of 90 days by campaign: who came by them, and what was bought within 30 days.
 WITH led AS (
-    SELECT person, happened_at, email_campaign, lower(name) IN ('email clicked', 'clicked email', 'email link clicked') AS clicked
+    SELECT person, happened_at, campaign, lower(name) IN ('email clicked', 'clicked email', 'email link clicked') AS clicked
     FROM read_parquet(getvariable('activities'))
     WHERE NOT bot AND type = 'track' AND happened_at >= TIMESTAMP '2026-04-02 04:00' AND happened_at < TIMESTAMP '2026-07-01 00:00'
       AND lower(name) IN ('email opened', 'opened email', 'email clicked', 'clicked email', 'email link clicked')
-    UNION ALL SELECT person, happened_at, email_campaign, false
+    UNION ALL SELECT person, happened_at, campaign, false
     FROM read_parquet(getvariable('touches'))
     WHERE channel = 'email' AND happened_at >= TIMESTAMP '2026-04-02 04:00' AND happened_at < TIMESTAMP '2026-07-01 00:00'
 ), rates AS (
@@ -18,14 +18,14 @@ WITH led AS (
     LEFT JOIN rates ON currency = 'EUR' AND day = (sold_at - INTERVAL 4 HOUR)::DATE
     WHERE sold_at >= TIMESTAMP '2026-04-02 04:00' AND sold_at < TIMESTAMP '2026-07-01 00:00'
 ), bought AS (
-    SELECT DISTINCT key, sales.person, net, email_campaign
+    SELECT DISTINCT key, sales.person, net, campaign
     FROM led JOIN sales ON sales.person = led.person AND sold_at >= happened_at AND sold_at <= happened_at + INTERVAL 30 DAY
 ), lines AS (
-    SELECT email_campaign, person, clicked, NULL AS customer, 0 AS net, 0 AS net_once FROM led
-    UNION ALL SELECT email_campaign, NULL, false, person, net, CASE WHEN row_number() OVER (PARTITION BY key) = 1 THEN net ELSE 0 END FROM bought
+    SELECT campaign, person, clicked, NULL AS customer, 0 AS net, 0 AS net_once FROM led
+    UNION ALL SELECT campaign, NULL, false, person, net, CASE WHEN row_number() OVER (PARTITION BY key) = 1 THEN net ELSE 0 END FROM bought
 )
-SELECT CASE WHEN grouping(email_campaign) = 1 THEN 'total' ELSE 'touched' END AS kind, email_campaign,
+SELECT CASE WHEN grouping(campaign) = 1 THEN 'total' ELSE 'touched' END AS kind, campaign,
     count(DISTINCT person) AS people, count(*) FILTER (WHERE clicked) AS clicks, count(DISTINCT customer) AS customers,
-    CASE WHEN grouping(email_campaign) = 1 THEN sum(net_once) ELSE sum(net) END::BIGINT AS revenue
+    CASE WHEN grouping(campaign) = 1 THEN sum(net_once) ELSE sum(net) END::BIGINT AS revenue
 FROM lines
-GROUP BY GROUPING SETS ((email_campaign), ())
+GROUP BY GROUPING SETS ((campaign), ())

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from tests.oracle import funnel, reports, subscriptions, value_over_time
 from tests.oracle.comparing import Shop, differences
 from tests.oracle.credits import World
-from tests.oracle.histories import OF_CONTACTS, OF_TOUCHES, attributions, funnels, queries, worlds
+from tests.oracle.histories import attributions, cohorts, funnels, queries, worlds
 from tests.oracle.reports import Answer
 from tributary.reports import engine, frame
 from tributary.reports.definitions import ORDER_KPIS
@@ -49,7 +49,7 @@ CASES = {
         shops=8,
     ),
     "value over time": Case(
-        queries(ReportType.VALUE_OVER_TIME, dimensions=[*OF_TOUCHES, *OF_CONTACTS]).map(lambda query: msgspec.structs.replace(query, intervals=INTERVALS)),
+        cohorts(INTERVALS),
         value_over_time.value_over_time,
         tuple(cohort_kpis(INTERVALS)),
         shops=6,

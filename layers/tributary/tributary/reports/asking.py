@@ -165,7 +165,6 @@ _HAS_NONE: Final[Mapping[str, frozenset[ReportType]]] = {
     "rebill_credit": frozenset({ReportType.FUNNEL, ReportType.VALUE_OVER_TIME, *_OF_PEOPLE}),
     "model": _OF_PEOPLE,
     "half_life": _OF_PEOPLE,
-    "lookback": frozenset({ReportType.ENGAGEMENT}),
 }
 """Settings that a type of report does not follow: asked with one it refuses, so that an answer repeats none that is not in force."""
 

@@ -13,18 +13,33 @@ from tributary.facts.email_events import EVENTS
 from tributary.facts.tables import Kind, Months, Needs
 from tributary.reports import dimensions
 from tributary.reports.answer import Value
-from tributary.reports.frame import FIELD, Asking, Detail, Measure, Table, months
+from tributary.reports.frame import Asking, Detail, Measure, Table, months, together
 from tributary.reports.kpis import Kpi, Sums, named
 from tributary.reports.nurture import EMAIL
 from tributary.reports.periods import timestamp
 from tributary.reports.query import Query, ReportType
 from tributary.reports.statement import Step
-from tributary.reports.subjects import conversions, needs_of, once, within
+from tributary.reports.subjects import (
+    LISTED,
+    OF_FIRST_ORDER,
+    TOUCHED_BY,
+    conversions,
+    first_orders,
+    months_of_touches,
+    needs_of,
+    needs_of_first_orders,
+    once,
+    told_apart,
+    touched_by,
+    within,
+)
 
 SESSION_MINUTES: Final = 30
 PAGE: Final = "page"
 EVENT: Final = "event"
-_OWN: Final = {**EMAIL, "campaign": "x.campaign", dimensions.CONNECTION: "x.connection", PAGE: "x.page", EVENT: "x.event"}
+_OWN: Final = {**EMAIL, dimensions.CONNECTION: "x.connection", PAGE: "x.page", EVENT: "x.event"}
+_OF_TOUCHES: Final = dimensions.TOUCH_NAMES - EMAIL.keys()
+"""Those of the touch before; of an email an activity itself says which it is."""
 
 MEASURES: Final[Mapping[str, Measure]] = {
     "activities": Measure(value="(what <> 'contact')::INT"),
@@ -38,7 +53,9 @@ MEASURES: Final[Mapping[str, Measure]] = {
     "engaged": Measure(value="what <> 'contact' AND is_contact", how="people"),
     "contacts": Measure(value="what = 'contact'", how="people"),
     "engaged_customers": Measure(value="what <> 'contact' AND is_contact AND buys", how="people"),
+    "touched_activities": Measure(value="(what <> 'contact' AND touched)::INT"),
 }
+_COVERAGE: Final = ("touched_activities", "activities")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,30 +146,48 @@ KPIS: Final[Mapping[str, Kpi]] = named(
 @dataclass(frozen=True)
 class EngagementLeg:
     measures: Set[str] = frozenset(MEASURES)
-    coverage: tuple[str, str] | None = None
+    coverage: tuple[str, str] | None = _COVERAGE
 
     def needs(self, query: Query, measures: Set[str]) -> Needs:
         within = months(query.range.start, min(query.range.end, query.now))
-        found: dict[Kind, Months] = {Kind.ACTIVITIES: within}
-        found |= {kind: found_ for kind, found_ in needs_of(query, within).items() if kind is not Kind.TOUCHES}
+        found: Needs = {Kind.ACTIVITIES: within, **{kind: found for kind, found in needs_of(query, within).items() if kind is not Kind.TOUCHES}}
+        if _asks_touches(query):
+            found = {**found, Kind.TOUCHES: months_of_touches(query, within)}
         if measures & {"engaged", "engaged_customers", "contacts"}:
-            found[Kind.CONTACTS] = Months()
+            found = {**found, Kind.CONTACTS: Months()}
         if "engaged_customers" in measures:
-            found[Kind.ORDERS] = within
-        return found
+            found = {**found, Kind.ORDERS: within}
+        return together((found, needs_of_first_orders(query)))
 
     def detail(self, asking: Asking, measures: Set[str]) -> Detail:
         query = asking.query
         with_sessions = "sessions" in measures
         columns = ["x.key", "x.person", "x.happened_at", "x.what", *(["x.session"] if with_sessions else []), *(["x.connection"] if asking.lines else [])]
+        columns += ["t.since IS NOT NULL AS touched"] if asking.attributed else []
         steps: list[Step] = [("done", _done(query, with_sessions=with_sessions, with_emails=bool(measures & {"opens", "clicks"})))]
-        steps += conversions(asking, source="done", columns=columns, at="x.happened_at", own=_OWN)
+        firsts = first_orders(asking, of="done", at="x.happened_at")
+        own, joins = {**_OWN, **firsts.own}, [*firsts.joins]
+        steps += firsts.steps
+        if touch_names := _asks_touches(query):
+            steps.append(touched_by(query, touch_names))
+            own |= {name: f"t.{name}" for name in touch_names}
+            joins.append(TOUCHED_BY)
+        steps += conversions(asking, source="done", columns=columns, at="x.happened_at", own=own, lists=firsts.lists, joins=joins)
         if "engaged_customers" in measures:
             steps.append(("buyers", f"SELECT DISTINCT person FROM orders WHERE {within(query, 'sold_at')}"))
         steps.append(("engagement", _lines(asking, measures)))
-        by_tag = dimensions.TAG in query.group_by
+        overlapping = bool(_listed(query))
         asked = {name: measure for name, measure in MEASURES.items() if name in measures and (name != "contacts" or _is_of_contacts(query))}
-        return Detail(tuple(steps), once(asked, overlapping=by_tag), overlapping=by_tag)
+        return Detail(tuple(steps), once(asked, overlapping=overlapping), overlapping=overlapping)
+
+
+def _asks_touches(query: Query) -> Set[str]:
+    return dimensions.named_by(query) & _OF_TOUCHES
+
+
+def _listed(query: Query) -> list[str]:
+    """Columns that list several values of one activity, each of which is a row."""
+    return [column for name, column in LISTED.items() if name in query.group_by]
 
 
 def _own_doing() -> str:
@@ -173,7 +208,7 @@ def _done(query: Query, *, with_sessions: bool, with_emails: bool) -> str:
     opened, clicked = (", ".join(f"'{name}'" for name in EVENTS[what]) for what in ("opened", "clicked"))
     emails = f"WHEN lower(name) IN ({opened}) THEN 'opened' WHEN lower(name) IN ({clicked}) THEN 'clicked' " if with_emails else ""
     what = f"CASE WHEN type IN ('page', 'screen') THEN 'viewed' WHEN type <> 'track' THEN 'told' {emails}ELSE 'did' END AS what"
-    columns = "key, person, happened_at, connection, page, campaign, email_campaign, email_flow, email_message, email_link, email_list"
+    columns = "key, person, happened_at, connection, page, email_campaign, email_flow, email_message, email_link, email_list"
     select = f"SELECT {columns}, CASE WHEN type = 'track' THEN name END AS event, {what}"
     where = f"FROM activities WHERE NOT bot AND {_OWN_DOING} AND {within(query, 'happened_at')}"
     if not with_sessions:
@@ -185,23 +220,26 @@ FROM ({select}, coalesce({gap}, false) AS goes_on {where})"""
 
 def _lines(asking: Asking, measures: Set[str]) -> str:
     query = asking.query
-    by_tag = dimensions.TAG in query.group_by
-    tag = "CASE WHEN len(tags) = 0 THEN [NULL] ELSE tags END"
-    source = f"(SELECT *, unnest({tag}) AS tag, generate_subscripts({tag}, 1) = 1 AS count_once FROM conversions)" if by_tag else "conversions"
-    groups = [f"{'c.tag' if name == dimensions.TAG else f'c.own_{index}'} AS g{index}" for index, name in enumerate(query.group_by)]
+    listed = _listed(query)
+    groups = [f"{_group(name, index)} AS g{index}" for index, name in enumerate(query.group_by)]
     joins = ""
     columns = ["c.person", "c.what", f"{asking.values.add(query.currency)} AS currency", *groups, *(["c.session"] if "sessions" in measures else [])]
+    columns += ["c.touched"] if asking.attributed else []
     if measures & {"engaged", "engaged_customers"}:
         columns.append("k.person IS NOT NULL AS is_contact")
         joins += " LEFT JOIN contacts k ON k.person = c.person"
     if "engaged_customers" in measures:
         columns.append("b.person IS NOT NULL AS buys")
         joins += " LEFT JOIN buyers b ON b.person = c.person"
-    columns += ["c.count_once"] if by_tag else []
+    columns += [f"{' AND '.join(f'c.{name}_once' for name in listed)} AS count_once"] if listed else []
     columns += [f"{asking.periods.bucket('c.happened_at')} AS period"] if asking.periods is not None else []
     columns += ["'activity' AS kind", "CAST(NULL AS VARCHAR) AS id", "c.connection", "c.happened_at"] if asking.lines else []
-    done = f"SELECT {', '.join(columns)} FROM {source} c{joins}"
+    done = f"SELECT {', '.join(columns)} FROM {told_apart('conversions', listed)} c{joins}"
     return f"{done}\nUNION ALL BY NAME {_contacts(asking)}" if "contacts" in measures and _is_of_contacts(query) else done
+
+
+def _group(name: str, index: int) -> str:
+    return "c.tags" if name == dimensions.TAG else "nullif(c.products, '')" if name == dimensions.PRODUCT else f"c.own_{index}"
 
 
 def _is_of_contacts(query: Query) -> bool:
@@ -222,8 +260,8 @@ def _contacts(asking: Asking) -> str:
 ENGAGEMENT: Final = Table(
     type=ReportType.ENGAGEMENT,
     legs=(EngagementLeg(),),
-    dimensions=frozenset({*_OWN, dimensions.TAG, dimensions.COUNTRY, FIELD}),
-    touch_dimensions=frozenset(),
+    dimensions=frozenset({*_OWN, *_OF_TOUCHES, *OF_FIRST_ORDER, dimensions.CUSTOMER_TYPE, *dimensions.CONTACT_NAMES}),
+    touch_dimensions=_OF_TOUCHES,
     all_kpis=KPIS,
     default_kpis=("page_views", "visitors", "sessions", "engaged_contacts", "engagement_rate", "opens", "clicks", "engaged_customer_rate"),
 )

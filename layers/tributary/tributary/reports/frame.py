@@ -78,7 +78,7 @@ class Measure:
             case "sum":
                 return f"sum({value})"
             case "people":
-                return f"count(DISTINCT person) FILTER (WHERE {value})"
+                return f"count(DISTINCT CASE WHEN {value} THEN person END)"  # with FILTER, who does not count is told apart as well
             case "distinct":
                 return f"count(DISTINCT {value})"
             case "aggregate":

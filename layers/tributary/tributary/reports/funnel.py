@@ -18,7 +18,7 @@ from tributary.page_address import host_of, split
 from tributary.ports import Relations
 from tributary.reports import dimensions
 from tributary.reports.answer import Ledger, Report, Value
-from tributary.reports.credits import Conversions, credited
+from tributary.reports.credits import Conversions
 from tributary.reports.frame import Asking, Detail, Measure, RowId, Table, together
 from tributary.reports.kpis import Kpi, Sums, named
 from tributary.reports.periods import timestamp
@@ -26,7 +26,7 @@ from tributary.reports.query import DateMode, Query, ReportType
 from tributary.reports.query import Step as FunnelStep
 from tributary.reports.sales import NET, sales
 from tributary.reports.statement import Step, Values
-from tributary.reports.subjects import conversions, needs_of, once, until_now
+from tributary.reports.subjects import conversions, credited_by_person, first_orders, needs_of, needs_of_first_orders, once, until_now
 
 STEP: Final = "step"
 """The dimension that tells the rows of a funnel apart, before those asked for."""
@@ -117,7 +117,7 @@ class FunnelLeg:
 
     def needs(self, query: Query, measures: Set[str]) -> Needs:
         later = until_now(query)
-        found: Needs = needs_of(query, later)
+        found: Needs = together((needs_of(query, later), needs_of_first_orders(query)))
         for step in query.steps:
             found = together((found, _needs_of_step(step, later)))
         if measures & _MONEY:
@@ -137,9 +137,12 @@ class FunnelLeg:
         columns = ["x.key", "x.person", "x.t1 AS happened_at", "x.currency", "x.revenue", "x.counted", *(f"x.{name}" for name in others)]
         columns += ["x.connection", "CAST(NULL AS VARCHAR) AS id"] if asking.lines else []
         plain = replace(asking, query=msgspec.structs.replace(query, group_by=query.group_by[1:]))
-        steps += conversions(plain, source="entrants", columns=columns, at="x.t1", own={dimensions.CONNECTION: "x.connection"})
-        credits = credited(plain, Conversions(kind="person", money=("revenue",), others=others, by_currency=True))
-        steps += [*credits.steps, ("funnel", _by_step(plain, once=credits.once))]
+        firsts = first_orders(plain, of="s1", at="x.t1", since="t1")
+        own = {dimensions.CONNECTION: "x.connection", **firsts.own}
+        steps += firsts.steps
+        steps += conversions(plain, source="entrants", columns=columns, at="x.t1", own=own, lists=firsts.lists, joins=firsts.joins)
+        credits = credited_by_person(plain, Conversions(kind="person", money=("revenue",), others=others, any_time=False, by_currency=True))
+        steps += [*credits.steps, ("funnel", _by_step(plain, credits.steps[-1][0], once=credits.once))]
         asked = {name: MEASURES[name] for name in MEASURES if name in measures}
         return Detail(tuple(steps), once(asked, overlapping=credits.once, money={"revenue"}), credits.overlapping)
 
@@ -278,7 +281,9 @@ def _walked(query: Query, values: Values) -> list[Step]:
     end = timestamp(min(query.range.end, query.now))
     chosen = [dimensions.fits("connection", one, values) for one in query.filters if one.dimension == dimensions.CONNECTION]
     entered = " AND ".join([f"steps & 1 <> 0 AND hit_at < {end}", *chosen])
-    found: list[Step] = [("s1", f"SELECT person, min(hit_at) AS t1, arg_min(connection, hit_at) AS connection FROM hits WHERE {entered} GROUP BY person")]
+    found: list[Step] = [
+        ("s1", f"SELECT person, min(hit_at) AS t1, arg_min(connection, row(hit_at, connection)) AS connection FROM hits WHERE {entered} GROUP BY person")
+    ]
     for number in range(2, len(query.steps) + 1):
         step = query.steps[number - 1]
         repeated = any((step.kind, step.value) == (other.kind, other.value) for other in query.steps[: number - 1])
@@ -308,7 +313,7 @@ FROM spent m{joins.replace("s1.person", "m.person")} WHERE m.currency <> {curren
     return f"{ours}\nUNION ALL {others}"
 
 
-def _by_step(asking: Asking, *, once: bool) -> str:
+def _by_step(asking: Asking, detail: str, *, once: bool) -> str:
     """SQL: each line of credit once for each step, with whether the person came to the one before and reached it."""
     groups = [f"g{index} AS g{index + 1}" for index in range(len(asking.query.group_by))]
     kept = ["currency", "person", "weight", "share", "counted", "revenue", "orders", *groups]
@@ -331,14 +336,14 @@ def _by_step(asking: Asking, *, once: bool) -> str:
             f"date_diff('second', {before}, t{number}) AS seconds",
             f"date_diff('second', t1, t{number}) AS seconds_in_all",
         ]
-        parts.append(f"SELECT {', '.join([*kept, *moment, *told])} FROM detail")
+        parts.append(f"SELECT {', '.join([*kept, *moment, *told])} FROM {detail}")
     return "\nUNION ALL ".join(parts)
 
 
 FUNNEL: Final = FunnelTable(
     type=ReportType.FUNNEL,
     legs=(FunnelLeg(),),
-    dimensions=dimensions.TOUCH_NAMES | dimensions.CONTACT_NAMES | {dimensions.CONNECTION},
+    dimensions=dimensions.ALL_NAMES,
     touch_dimensions=dimensions.TOUCH_NAMES,
     all_kpis=KPIS,
     default_kpis=("entrants", "step_rate", "total_rate", "dropped", "median_time", "revenue", "lead_value"),

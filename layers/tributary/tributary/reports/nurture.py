@@ -225,11 +225,13 @@ def _orders_after(asking: Asking) -> str:
         "any_value(s.counted) AS counted",
         days,
     ]
-    by = ", ".join(["s.key", "s.currency", *(column.rpartition(" AS ")[0] for column in _rows(asking))])
-    found = f"SELECT {', '.join([*columns, *_rows(asking), *told])}"
+    rows = _rows(asking)
+    by = ", ".join(["s.key", "s.currency", *(column.rpartition(" AS ")[0] for column in rows)])
+    found = f"SELECT {', '.join([*columns, *rows, *told])}"
     found += f" FROM led_by c JOIN bought s ON {_after(asking.query, 's.sold_at', 's.person')} GROUP BY {by}"
     # A total has an order once: after the last happening of all.
-    return f"SELECT * EXCLUDE (key), row_number() OVER (PARTITION BY key, currency ORDER BY days) = 1 AS once FROM ({found})"
+    once = "row_number() OVER (PARTITION BY key, currency ORDER BY days) = 1" if rows else "true"
+    return f"SELECT * EXCLUDE (key), {once} AS once FROM ({found})"
 
 
 def _leads_after(asking: Asking) -> str:

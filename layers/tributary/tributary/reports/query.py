@@ -60,6 +60,8 @@ class DateMode(StrEnum):
 
 RebillCredit = Literal["inherit", "own"]
 """A rebill is credited as the order that its subscription began with, or by the touches before itself."""
+Cohort = Literal["lead", "first_order"]
+"""What somebody is of a cohort by: that they became a lead in it, or that the first order ever was sold to them."""
 FilterOp = Literal["is", "is_not", "contains", "not_contains", "starts_with"]
 HavingOp = Literal["gt", "ge", "lt", "le", "eq"]
 StepKind = Literal["event", "page", "tag", "order", "invoice", "subscription"]
@@ -156,6 +158,8 @@ class Query(_Part, frozen=True, kw_only=True):
     steps: tuple[Step, ...] = ()
     intervals: tuple[int, ...] = ()
     """Days since the beginning, rising: where value over time is read."""
+    cohort: Cohort = "lead"
+    """Of value over time: where each person's days begin."""
     person: str | None = None
     """Of journeys: the one contact."""
     fixed_costs: tuple[FixedCost, ...] = ()
