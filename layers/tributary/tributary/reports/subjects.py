@@ -19,16 +19,20 @@ from tributary.reports.query import Query
 from tributary.reports.statement import Step
 
 
-def conversions(asking: Asking, *, source: str, columns: Sequence[str], at: str, own: Mapping[str, str], lead_at: str = "") -> tuple[Step, ...]:
+def conversions(
+    asking: Asking, *, source: str, columns: Sequence[str], at: str, own: Mapping[str, str], lead_at: str = "", tagged_at: str = ""
+) -> tuple[Step, ...]:
     """SQL: `conversions` of those lines of a step `source x` that pass the filters.
 
     `columns`: what is kept of a line, `key`, `person` and `happened_at` among it. `at`: the moment until when touches lead to it, and whose tags count. `own`:
-    the dimensions that it has beside those of touches and contacts, as SQL. `lead_at`: when its person became a lead, where the line says so."""
+    the dimensions that it has beside those of touches and contacts, as SQL. `lead_at`: when its person became a lead, where the line says so. `tagged_at`: the
+    moment whose tags count, where that is another."""
     query = asking.query
     steps: list[Step] = []
     asks_contacts = any(dimensions.is_of_contact(name) for name in dimensions.named_by(query))
     joins = ["LEFT JOIN contacts p ON p.person = x.person"] if asks_contacts or (asks_lead_date(query) and not lead_at) else []
-    tags = f"[one.tag FOR one IN g.tags IF one.applied_at <= {at} AND (one.removed_at IS NULL OR one.removed_at > {at})]"
+    then = tagged_at or at
+    tags = f"[one.tag FOR one IN g.tags IF one.applied_at <= {then} AND (one.removed_at IS NULL OR one.removed_at > {then})]"
     tags = f"coalesce(list_sort(list_distinct({tags})), [])"
     if dimensions.TAG in dimensions.named_by(query) - own.keys():
         steps.append(("tags_of", "SELECT person, flatten(list(tags)) AS tags FROM tags GROUP BY person"))
