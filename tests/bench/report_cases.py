@@ -98,8 +98,9 @@ CASES: Final = (
     Case(name="orders_linear", query=_query(ReportType.ORDERS, _ORDERS_SHOW, model=Model.LINEAR), reads={**_ORDERS, **_TOUCHES}, touches="many"),
     Case(
         name="subscriptions",
-        query=_query(ReportType.SUBSCRIPTIONS, ("mrr", "active", "new_subscriptions", "cancellations"), group_by=("product",)),
-        reads={"subscriptions": (Kind.SUBSCRIPTIONS, _ALL), **_RATES},
+        query=_query(ReportType.SUBSCRIPTIONS, ("mrr", "active", "new_subscriptions", "cancellations")),
+        reads={"subscriptions": (Kind.SUBSCRIPTIONS, _ALL), "orders": (Kind.ORDERS, _ALL), **_RATES, **_TOUCHES},
+        touches="single",
     ),
     Case(
         name="funnel",
@@ -135,7 +136,7 @@ CASES: Final = (
     ),
     Case(
         name="journeys",
-        query=_query(ReportType.JOURNEYS, ("orders", "revenue"), group_by=("channel",)),
+        query=_query(ReportType.JOURNEYS, ("orders", "revenue")),
         reads={**_SALES, "touches": (Kind.TOUCHES, _LOOKED_BACK)},
         touches="many",
     ),

@@ -1,4 +1,4 @@
--- Orders of 90 days, but for rebills, by the channels that came one after another in the 30 days before.
+-- Orders of 90 days, but for rebills, by the campaigns that came one after another in the 30 days before.
 WITH rates AS (
     SELECT day, rate::DECIMAL(10, 4) AS rate FROM read_parquet(getvariable('rates')) WHERE from_currency = 'EUR' AND to_currency = 'USD'
 ), sales AS (
@@ -10,14 +10,14 @@ WITH rates AS (
     LEFT JOIN rates ON currency = 'EUR' AND day = (sold_at - INTERVAL 4 HOUR)::DATE
     WHERE NOT rebill AND sold_at >= TIMESTAMP '2026-04-02 04:00' AND sold_at < TIMESTAMP '2026-07-01 00:00'
 ), paths AS (
-    SELECT sales.key, list(channel ORDER BY touches.happened_at, touches.connection, touches.key) AS channels
+    SELECT sales.key, list(coalesce(campaign, '-') ORDER BY touches.happened_at, coalesce(campaign, '-')) AS campaigns
     FROM sales
     JOIN read_parquet(getvariable('touches')) AS touches
       ON touches.person = sales.person AND touches.happened_at <= sold_at AND touches.happened_at >= sold_at - INTERVAL 720 HOUR
     WHERE channel <> 'bot'
     GROUP BY sales.key
 ), told AS (
-    SELECT key, list_filter(channels, lambda one, i: i = 1 OR one <> channels[i - 1]) AS steps FROM paths
+    SELECT key, list_filter(campaigns, lambda one, i: i = 1 OR one <> campaigns[i - 1]) AS steps FROM paths
 )
 SELECT CASE WHEN grouping(touched) = 1 THEN 'total' WHEN touched THEN 'touched' ELSE 'untouched' END AS kind, path, count(*) AS orders, sum(net)::BIGINT AS revenue
 FROM (

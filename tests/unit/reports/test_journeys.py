@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import random
 from typing import Any
 
+import msgspec
 import pytest
 
 from tests.kit.facts import MemoryFacts
 from tests.kit.report_people import at, by, contact, event, node, order, page, question, tagged, total, touch
-from tributary.facts.tables import Kind, StateMark, SubscriptionFact
+from tributary.facts.tables import Kind, OrderItem, OtherMoney, StateMark, SubscriptionFact
 from tributary.reports.answer import Report
 from tributary.reports.frame import RowUnknown
-from tributary.reports.journeys import JOURNEYS
-from tributary.reports.query import Filter, Model, Query, ReportType
+from tributary.reports.journeys import JOURNEYS, PATH_KPIS
+from tributary.reports.query import Filter, Having, Model, Query, ReportType
 
 TOUCHES = (
     touch(1, "2026-03-01", "paid_social", source="facebook"),
@@ -73,6 +75,38 @@ def test_a_long_path_shows_its_last_steps() -> None:
     touches = [touch(1, f"2026-03-01T{hour:02}:00", ("email", "direct")[hour % 2]) for hour in range(12)]
     (row,) = asked(relations(touches=touches, orders=ORDERS[:1])).rows
     assert row.dimensions["path"] == "… > " + " > ".join(["email", "direct"] * 5)
+
+
+def test_touches_of_one_moment_stand_in_the_order_of_their_names() -> None:
+    touches = [touch(1, "2026-03-01", channel) for channel in ("referral", "email", "organic_search")]
+    (row,) = asked(relations(touches=touches, orders=ORDERS[:1])).rows
+    assert row.dimensions["path"] == "email > organic_search > referral"
+
+
+def test_an_order_in_two_currencies_has_its_touches_once() -> None:
+    paid_back = msgspec.structs.replace(ORDERS[0], others=(OtherMoney(currency="EUR", refunded=100),))
+    dollars, euros = asked(relations(orders=[paid_back]), kpis=("orders", "customers", "touches", "revenue")).rows
+    assert dollars.values == {"orders": 1, "customers": 1, "touches": 3, "revenue": 1000}
+    assert euros.values == {"orders": 0, "customers": 0, "touches": None, "revenue": -100}
+
+
+@pytest.mark.parametrize("sort", [None, "channel", *PATH_KPIS])
+@pytest.mark.parametrize("descending", [True, False])
+def test_rows_that_are_not_shown_are_left_out_before_they_are_made(sort: str | None, descending: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of few values, so that many rows stand equal and their names decide."""
+    monkeypatch.setattr("tributary.reports.journeys._SPARE", 3)
+    rng = random.Random(sort)
+    channels = [f"c{number}" for number in range(9)]
+    touches = [touch(rng.randrange(40), f"2026-03-{rng.randrange(1, 20):02}", rng.choice(channels)) for _ in range(60)]
+    orders = [order(person, f"2026-03-{rng.randrange(1, 28):02}", rng.choice([100, 200]), currency=rng.choice(["USD", "USD", "EUR"])) for person in range(40)]
+    facts = relations(touches=touches, orders=orders)
+    said: dict[str, Any] = {"group_by": ("channel",), "sort": sort, "descending": descending}
+    everything = asked(facts, **said)
+    few = asked(facts, limit=5, **said)
+    assert few.rows == everything.rows[:5]
+    assert (few.rows_found, few.totals) == (len(everything.rows), everything.totals)
+    chosen = asked(facts, limit=5, **said, having=(Having(kpi="orders", op="ge", value=1),))
+    assert chosen.rows_found == sum(bool(row.values["orders"]) for row in everything.rows)
 
 
 def test_the_ledger_of_a_path_is_the_orders_that_it_led_to() -> None:
@@ -150,3 +184,22 @@ def test_the_ledger_of_a_way_is_its_orders_and_a_row_opens_by_its_key() -> None:
     assert (one.total, one.lines_found) == (1000, 1)
     with pytest.raises(RowUnknown):
         JOURNEYS.ledger(asking(person=node(1)), relations(**WAY), row_key="nothing", kpi="revenue", limit=10, offset=0)
+
+
+def test_an_order_is_in_the_row_of_each_of_its_products_and_tags_and_once_in_the_total() -> None:
+    of_two = msgspec.structs.replace(ORDERS[0], items=(OrderItem(name="shoe", amount=600), OrderItem(name="hat", amount=400)))
+    facts = relations(orders=[of_two], tags=[tagged(1, ("vip", "2026-03-01"), ("new", "2026-03-01", "2026-03-10"), ("late", "2026-03-05"))])
+    kpis = ("orders", "customers", "revenue", "touches")
+    products = asked(facts, group_by=("product",), kpis=kpis)
+    assert by(products, "path", "product") == {
+        ("paid_social > email", "shoe"): {"orders": 1, "customers": 1, "revenue": 600, "touches": 3},
+        ("paid_social > email", "hat"): {"orders": 1, "customers": 1, "revenue": 400, "touches": 3},
+    }
+    tags = asked(facts, group_by=("tag",), kpis=kpis)
+    assert {row.dimensions["tag"]: row.values["revenue"] for row in tags.rows} == {"vip": 1000, "new": 1000}
+    for report in (products, tags):
+        assert report.overlapping
+        assert total(report) == {"orders": 1, "customers": 1, "revenue": 1000, "touches": 3}
+    assert [column.adds_up for column in products.columns] == [False, False, True, False]
+    chosen = asked(facts, filters=(Filter(dimension="tag", op="is", values=("late",)),), kpis=kpis)
+    assert total(chosen)["orders"] == 0

@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from tests.kit.facts import MemoryFacts
-from tests.kit.report_people import at, by, contact, node, order, total, touch
+from tests.kit.report_people import at, by, contact, node, order, tagged, total, touch
 from tests.kit.report_people import question as any_question
 from tributary.facts.tables import Kind, RateFact, RateMark, StateMark, SubscriptionFact
 from tributary.reports.answer import Report
@@ -363,3 +363,53 @@ def _at_random(number: int, rng: random.Random) -> SubscriptionFact:
     marks = [(day, rng.choice(["trial", "active", "recycling", "paused", "cancelled", "completed"])) for day in sorted(days_of)]
     terms = tuple(RateMark(happened_at=at(day), price=rng.randrange(1, 9) * 100, interval_days=rng.choice([1, 7, 30, 365])) for day in sorted(days_of)[:3])
     return subscription(number, *marks, rates=terms, name=rng.choice(["Club", "Box"]), currency=rng.choice(["USD", "USD", "EUR"]))
+
+
+def _of_first_orders() -> MemoryFacts:
+    """Ann's first order ever began one, Bob's second another, of Cat's nothing is known."""
+    subscriptions = [
+        subscription(1, ("2026-01-10", "active"), person=1, order_id="O1"),
+        subscription(2, ("2026-02-10", "active"), person=2, order_id="O3"),
+        subscription(3, ("2026-02-10", "active"), person=3, order_id="O9"),
+    ]
+    orders = [
+        order(1, "2026-01-10", 4500, order_id="O1", coupon="TEN", order_type="new_sale", campaign_name="Offer 1"),
+        order(1, "2026-03-10", 4000, order_id="O4", subscription_id="S1", rebill=True, order_type="recurring", campaign_name="Offer 2"),
+        order(2, "2026-01-01", 100, order_id="O2"),
+        order(2, "2026-03-02", 3000, order_id="O3", campaign_id="7"),
+        order(3, "2026-03-10", 2000, order_id="O5", subscription_id="S3", rebill=True, order_type="recurring"),
+        order(4, "2026-03-10", 9000, order_id="O6", coupon="TEN"),  # of no subscription
+    ]
+    return MemoryFacts({Kind.SUBSCRIPTIONS: subscriptions, Kind.ORDERS: orders})
+
+
+@pytest.mark.parametrize(
+    ("dimension", "expected"),
+    [
+        ("customer_type", {"new": (1, 4000), "returning": (1, 3000), None: (1, 2000)}),
+        ("coupon", {"TEN": (1, 4000), None: (2, 5000)}),
+        ("order_type", {"new_sale": (1, 4000), None: (2, 5000)}),
+        ("konnektive_campaign", {"Offer 1": (1, 4000), "7": (1, 3000), None: (1, 2000)}),
+    ],
+)
+def test_a_subscription_and_its_bills_are_told_by_the_order_that_it_began_with(dimension: str, expected: dict[str | None, tuple[int, int]]) -> None:
+    kpis = ("active", "net_revenue")
+    report = SUBSCRIPTIONS.answer(question(kpis=kpis, group_by=(dimension,)), _of_first_orders())
+    assert {name: (values["active"], values["net_revenue"]) for name, values in by(report, dimension).items()} == expected
+    for value, of_value in expected.items():
+        chosen = question(kpis=kpis, filters=(Filter(dimension=dimension, op="is", values=(value or "",)),))
+        assert tuple(total(SUBSCRIPTIONS.answer(chosen, _of_first_orders())).values()) == of_value
+
+
+def test_which_tags_a_subscription_is_told_by_does_not_follow_from_what_else_is_asked() -> None:
+    row = subscription(1, ("2026-03-10", "active"), person=1, order_id="O1")
+    facts = MemoryFacts(
+        {
+            Kind.SUBSCRIPTIONS: [row],
+            Kind.ORDERS: [order(1, "2026-03-12", 4500, order_id="O1")],
+            Kind.TAGS: [tagged(1, ("early", "2026-03-01", "2026-03-11"), ("late", "2026-03-11"))],
+        }
+    )
+    for group_by in (("tag",), ("tag", "channel")):
+        (found,) = SUBSCRIPTIONS.answer(question(kpis=("active",), group_by=group_by), facts).rows
+        assert found.dimensions["tag"] == "early"

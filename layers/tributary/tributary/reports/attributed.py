@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Set
+from collections.abc import Mapping, Set
 from typing import Final
 
 from tributary.facts.tables import Kind, Months, Needs
@@ -29,7 +29,7 @@ class Orders:
         first_sales = "new_customers" in measures or dimensions.CUSTOMER_TYPE in dimensions.named_by(query)
         return conversions.needs_of_orders(query, first_sales=first_sales)
 
-    def detail(self, asking: Asking, measures: Set[str]) -> Detail:
+    def detail(self, asking: Asking, measures: Set[str], *, own: Mapping[str, str] = dimensions.ORDER) -> Detail:
         wanted = measures | ({"net_revenue"} if measures & {"value", "attributed_value"} else set())
         money = tuple(name for name in MONEY if name in wanted)
         asked = OrdersAsked(
@@ -39,7 +39,7 @@ class Orders:
             items_sold="items_sold" in measures,
         )
         others = [name for name in ("is_new", "is_refunded", "items_sold") if getattr(asked, name)]
-        sales = conversions.sales(asking, asked)
+        sales = conversions.sales(asking, asked, own=own)
         credits = credited(
             asking, Conversions(kind="order", money=money, others=others, has_items=True, any_time=sales.any_time, by_currency=sales.by_currency)
         )

@@ -121,14 +121,14 @@ class Sales:
     """Whether what leads to one may be older than the lookback before the range."""
 
 
-def sales(asking: Asking, asked: OrdersAsked) -> Sales:
-    """Orders that were sold."""
+def sales(asking: Asking, asked: OrdersAsked, *, own: Mapping[str, str] = dimensions.ORDER) -> Sales:
+    """Orders that were sold. `own`: what their dimensions are, of `orders o`."""
     query, values = asking.query, asking.values
     abroad = _abroad(asking, "o.sold_at")
     formulas = {name: _formula(name, query) for name in asked.money}
     read = [column for column in _COLUMNS if any(f"{{{column}}}" in formula for formula in formulas.values())]
     inherits = _inherits(query) and abroad.rebills
-    subject = _Subject(asking, moment="o.sold_at", person="o.person", told=dimensions.ORDER)
+    subject = _Subject(asking, moment="o.sold_at", person="o.person", told=own)
     columns = ["o.key", "o.person", "o.sold_at AS happened_at", *subject.columns]
     columns += ["f.key IS NOT NULL AS is_new"] if asked.is_new else []
     columns += ["o.refunded > 0 AS is_refunded"] if asked.is_refunded else []
@@ -141,7 +141,7 @@ def sales(asking: Asking, asked: OrdersAsked) -> Sales:
     joins = [*subject.joins]
     steps: list[Step] = [*subject.steps]
     if asked.is_new or dimensions.CUSTOMER_TYPE in dimensions.named_by(query):
-        steps.append(_FIRST_SALES)
+        steps.append(FIRST_SALES)
         joins.append("LEFT JOIN first_sales f ON f.key = o.key")
     where = ["o.sold_at IS NOT NULL", *subject.where]
     source = f"FROM orders o {' '.join(joins)} WHERE {' AND '.join(where)}"
@@ -178,7 +178,7 @@ def refunds(asking: Asking) -> tuple[Step, ...]:
     joins = [*subject.joins]
     steps: list[Step] = [*subject.steps]
     if dimensions.CUSTOMER_TYPE in dimensions.named_by(query):
-        steps.append(_FIRST_SALES)
+        steps.append(FIRST_SALES)
         joins.append("LEFT JOIN first_sales f ON f.key = o.key")
     moved = "(SELECT *, unnest(movements) AS moved, generate_subscripts(movements, 1) AS place FROM orders WHERE len(movements) > 0) o"
     where = ["o.moved.kind = 'refund'", *subject.where]
@@ -339,7 +339,7 @@ def _with_rates(day: str) -> str:
     return f"FROM sold o LEFT JOIN rates_on r ON r.currency = o.currency AND r.day = {day}"
 
 
-_FIRST_SALES: Final[Step] = ("first_sales", "SELECT arg_min(key, row(sold_at, key)) AS key FROM orders WHERE sold_at IS NOT NULL GROUP BY person")
+FIRST_SALES: Final[Step] = ("first_sales", "SELECT arg_min(key, row(sold_at, key)) AS key FROM orders WHERE sold_at IS NOT NULL GROUP BY person")
 """Of each person, over all months that there are."""
 
 _BEGAN: Final[tuple[Step, ...]] = (

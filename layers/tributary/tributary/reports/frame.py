@@ -198,6 +198,8 @@ class Cells:
     """Who says what amounts were converted by; of all rates that there are, where any currency in the facts that were read is another."""
     told_twice: Set[str] = frozenset()
     """Measures of which several rows may tell one thing, so that they come to more than the total."""
+    beyond: int = 0
+    """How many rows more there are, of which none is shown."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -234,7 +236,7 @@ class Table:
         return Report(
             columns=tuple(_column(kpi, now.told_twice) for kpi in shown),
             rows=tuple(_row(one, query, shown) for one in ordered[: query.limit]),
-            rows_found=len(ordered),
+            rows_found=len(ordered) + now.beyond,
             totals=tuple(
                 Total(currency=currency, **_compared(now.totals.get(currency, {}), None if before is None else totals_before.get(currency, {}), shown))
                 for currency in sorted({*now.totals, *totals_before}, key=lambda currency: (currency != query.currency, currency))
@@ -313,6 +315,7 @@ class Table:
         overlapping = converts = False
         notes: list[str] = []
         told_twice: set[str] = set()
+        beyond = 0
         by = self._by(query)
         for leg, measures in self._asked(query, kpis):
             asking = self._asking(query, relations)
@@ -321,7 +324,9 @@ class Table:
             told_twice |= {name for name, measure in detail.measures.items() if measure.of_total is not None}
             converts |= any(RATES_STEP in (name, *sql.split()) for name, sql in detail.steps)
             notes += detail.notes
-            for is_total, currency, *found in asking.rows(_adding_up(detail, by)):
+            summed, left_out = self._added_up(asking, detail, by)
+            beyond += left_out
+            for is_total, currency, *found in summed:
                 told, of_row, of_total = found[: len(by)], found[len(by) : len(by) + len(detail.measures)], found[len(by) + len(detail.measures) :]
                 if is_total:
                     _add(totals.setdefault(currency, {}), detail.measures, of_total)
@@ -332,9 +337,13 @@ class Table:
         for currency in totals.keys() - {query.currency}:
             notes.append(f"No rate is known for amounts in {currency}, at least not for all days: these stand apart, in no other total.")
         source = _rates_source(query, relations) if converts else None
-        cells = Cells(self._filled(query, rows), totals, overlapping, tuple(dict.fromkeys(notes)), source, told_twice)
+        cells = Cells(self._filled(query, rows), totals, overlapping, tuple(dict.fromkeys(notes)), source, told_twice, beyond)
         self._worked_out(query, relations, kpis, cells)
         return cells
+
+    def _added_up(self, asking: Asking, detail: Detail, by: Sequence[str]) -> tuple[list[tuple[Any, ...]], int]:
+        """The rows of `adding_up`, and how many more there are: a report that knows which are shown may leave the others out."""
+        return asking.rows(adding_up(detail, by)), 0
 
     def _worked_out(self, query: Query, relations: Relations, kpis: Sequence[Kpi], cells: Cells) -> None:
         """For reports with measures that follow from others, and not from lines: they are put into the cells here."""
@@ -512,7 +521,7 @@ def _rates_source(query: Query, relations: Relations) -> str | None:
     return ", ".join(source for (source,) in found) or None
 
 
-def _adding_up(detail: Detail, by: Sequence[str]) -> str:
+def adding_up(detail: Detail, by: Sequence[str]) -> str:
     """A statement of: whether the line is a total, its currency, what tells rows apart, each measure of a row, each measure of a total."""
     columns = "".join(f", {column}" for column in by)
     of_rows = "".join(f", {measure.sql(total=False)}" for measure in detail.measures.values())

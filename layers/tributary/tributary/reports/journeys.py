@@ -12,7 +12,7 @@ import json
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
 import msgspec
@@ -23,19 +23,23 @@ from tributary.reports import conversions, dimensions, models
 from tributary.reports.answer import Ledger, LedgerLine, Report, Row, Total, Value
 from tributary.reports.attributed import Orders
 from tributary.reports.conversions import OrdersAsked
-from tributary.reports.frame import FIELD, Asking, Detail, Measure, RowUnknown, Table, months, together
-from tributary.reports.kpis import Kpi, named
+from tributary.reports.credits import Conversions, credited
+from tributary.reports.frame import Asking, Detail, Measure, RowUnknown, Table, adding_up, months, together
+from tributary.reports.kpis import Kpi, named, signed
 from tributary.reports.periods import timestamp
 from tributary.reports.query import DateMode, Query, ReportType
 from tributary.reports.ranges import zone_of
 from tributary.reports.sales import NET, sales
 from tributary.reports.statement import Step, Values, statement
+from tributary.reports.subjects import once
 
 PATH: Final = "path"
 """The dimension that tells the rows of paths apart."""
 MAX_STEPS: Final = 10
 """Of a path: of a longer one the last, after an ellipsis."""
 _BETWEEN: Final = " > "
+_PLACE_BITS: Final = 32
+_DAY_US: Final = 86_400_000_000.0
 
 PATH_KPIS: Final[Mapping[str, Kpi]] = named(
     Kpi(
@@ -84,13 +88,14 @@ PERSON_KPIS: Final[Mapping[str, Kpi]] = named(
 )
 
 _MEASURES: Final[Mapping[str, Measure]] = {
-    "orders": Measure(value="counted::INT"),
-    "touched_orders": Measure(value="(counted AND touched)::INT"),
+    "orders": Measure(value="weight"),
+    "touched_orders": Measure(value="CASE WHEN touched THEN weight ELSE 0 END"),
     "customers": Measure(value="counted", how="people"),
-    "revenue": Measure(value="revenue"),
-    "touches": Measure(value="CASE WHEN counted THEN touch_count ELSE 0 END"),
-    "days": Measure(value="CASE WHEN counted AND touched THEN (epoch(sold_at) - epoch(first_at)) / 86400 ELSE 0 END"),
+    "revenue": Measure(value="net_revenue"),
+    "touches": Measure(value="weight * touch_count"),
+    "days": Measure(value="weight * days"),
 }
+_OF_MONEY: Final = {"revenue"}
 
 
 @dataclass(frozen=True)
@@ -110,9 +115,13 @@ class PathLeg:
     def detail(self, asking: Asking, measures: Set[str]) -> Detail:
         plain = replace(asking, query=_of_orders(asking.query), attributed=False)
         sold = conversions.sales(plain, OrdersAsked(money=("net_revenue",)))
-        steps: list[Step] = [("orders", "SELECT * FROM orders WHERE NOT rebill"), *sold.steps]
-        steps += [("paths", _paths(asking, self.told_by)), ("path_lines", _path_lines(asking, by_currency=sold.by_currency))]
-        return Detail(tuple(steps), {name: measure for name, measure in _MEASURES.items() if name in measures})
+        # What no touch tells: which products and tags an order belongs to, and how much of it.
+        parts = credited(plain, Conversions(kind="order", money=("net_revenue",), has_items=True, by_currency=sold.by_currency))
+        steps: list[Step] = [("orders", "SELECT * FROM orders WHERE NOT rebill"), *sold.steps, *parts.steps]
+        steps += [*_paths(asking, self.told_by, by_currency=sold.by_currency), ("path_lines", _path_lines(asking))]
+        asked = {name: measure for name, measure in _MEASURES.items() if name in measures}
+        money = once({name: measure for name, measure in asked.items() if name in _OF_MONEY}, overlapping=parts.once and not parts.divided, money=_OF_MONEY)
+        return Detail(tuple(steps), once(asked, overlapping=parts.once) | money, parts.overlapping)
 
 
 def _of_orders(query: Query) -> Query:
@@ -121,39 +130,62 @@ def _of_orders(query: Query) -> Query:
     return msgspec.structs.replace(query, group_by=query.group_by[1:], filters=filters)
 
 
-def _paths(asking: Asking, path_by: Sequence[str]) -> str:
-    """SQL: of each conversion with touches: its path, how many they are and when the first was. Of filters on touches, one that fits makes the path fit."""
+def _paths(asking: Asking, path_by: Sequence[str], *, by_currency: bool) -> list[Step]:
+    """SQL: `paths`, of each conversion with touches: its path, how many they are and the days since the first. Of filters on touches, one that fits makes the
+    path fit. A million texts are slow to put in order: what touches are told by is numbered in the order of names, and a touch is one number, its moment before
+    the number of its name."""
     query = asking.query
-    lookback = "" if query.lookback_days is None else f" AND t.happened_at >= c.path_at - to_hours({query.lookback_days * 24})"
     names = ", ".join(f"coalesce({dimensions.TOUCH[name]}, '-')" for name in path_by)
     told = f"concat_ws(' / ', {names})" if len(path_by) > 1 else names
-    fitting = [f"bool_or({dimensions.fits(dimensions.TOUCH[one.dimension], one, asking.values)})" for one in query.filters if one.dimension in dimensions.TOUCH]
-    return f"""SELECT key, first_at, touch_count, CASE WHEN len(steps) > {MAX_STEPS} THEN '… > ' ELSE '' END
-    || array_to_string(steps[-{MAX_STEPS}:], '{_BETWEEN}') AS path
-FROM (
-    SELECT key, first_at, touch_count, list_filter(told, lambda one, i: i = 1 OR one <> told[i - 1]) AS steps
-    FROM (
-        SELECT c.key, list({told} ORDER BY t.happened_at, t.connection, t.key) AS told, min(t.happened_at) AS first_at, count(*) AS touch_count
-        FROM conversions c JOIN touches t ON t.person = c.person AND t.happened_at <= c.path_at{lookback}
-        WHERE {models.NO_MACHINE} GROUP BY c.key{" HAVING " + " AND ".join(fitting) if fitting else ""}
-    )
-)"""
+    on = ["t.person = c.person", "t.happened_at <= c.path_at"]
+    came = [models.NO_MACHINE, f"t.happened_at < {timestamp(query.range.end)}"]
+    if query.lookback_days is not None:
+        on.append(f"t.happened_at >= c.path_at - to_hours({query.lookback_days * 24})")
+        came.append(f"t.happened_at >= {timestamp(query.range.start - timedelta(days=query.lookback_days))}")
+    filters = [dimensions.fits(dimensions.TOUCH[one.dimension], one, asking.values) for one in query.filters if one.dimension in dimensions.TOUCH]
+    fits = "".join(f", {one} AS fits_{index}" for index, one in enumerate(filters))
+    fitting = " AND ".join(f"bool_or(t.fits_{index})" for index in range(len(filters))) or "true"
+    conversions = "(SELECT * FROM conversions WHERE counted)" if by_currency else "conversions"
+    place = f"((epoch_us(t.happened_at)::HUGEINT << {_PLACE_BITS}) + l.place)"
+    return [
+        ("came", f"SELECT t.person, t.happened_at, {told} AS label{fits} FROM touches t WHERE {' AND '.join(came)}"),
+        ("labels", "SELECT label, row_number() OVER (ORDER BY label) AS place FROM (SELECT DISTINCT label FROM came)"),
+        ("names", "SELECT list(label ORDER BY place) AS names FROM labels"),
+        (
+            "ways",
+            f"""SELECT c.key, max(c.path_at) AS path_at, list_sort(list({place})) AS way
+FROM {conversions} c JOIN came t ON {" AND ".join(on)} JOIN labels l ON l.label = t.label GROUP BY c.key HAVING {fitting}""",
+        ),
+        (
+            "steps",
+            f"""SELECT key, len(way) AS touch_count, (epoch_us(path_at) - (way[1] >> {_PLACE_BITS})::BIGINT) / {_DAY_US} AS days,
+    list_transform(way, lambda one: (one & {2**_PLACE_BITS - 1})::BIGINT) AS places FROM ways""",
+        ),
+        (
+            "paths",
+            f"""SELECT key, touch_count, days, CASE WHEN len(steps) > {MAX_STEPS} THEN '… > ' ELSE '' END
+    || array_to_string(list_transform(steps[-{MAX_STEPS}:], lambda place: names[place]), '{_BETWEEN}') AS path
+FROM (SELECT key, touch_count, days, list_filter(places, lambda one, i: i = 1 OR one <> places[i - 1]) AS steps FROM steps), names""",
+        ),
+    ]
 
 
-def _path_lines(asking: Asking, *, by_currency: bool) -> str:
+def _path_lines(asking: Asking) -> str:
     query = asking.query
-    columns = ["c.person", "c.currency", "c.net_revenue AS revenue", "c.happened_at AS sold_at", "c.counted" if by_currency else "true AS counted"]
-    columns += ["s.first_at", "coalesce(s.touch_count, 0) AS touch_count", "s.key IS NOT NULL AS touched"]
-    columns += ["s.path AS g0", *(f"c.own_{index - 1} AS g{index}" for index in range(1, len(query.group_by)))]
-    columns += [f"{asking.periods.bucket('c.happened_at')} AS period"] if asking.periods is not None else []
-    columns += ["'order' AS kind", "c.id", "c.connection", "c.happened_at"] if asking.lines else []
+    groups = [f"d.g{index}" for index in range(len(query.group_by) - 1)]
+    told = ["s.path AS g0", *(f"{group} AS g{index}" for index, group in enumerate(groups, start=1))]
+    excluded = f" EXCLUDE ({', '.join(group.removeprefix('d.') for group in groups)})" if groups else ""
+    of_path = ["coalesce(s.touch_count, 0) AS touch_count", "coalesce(s.days, 0) AS days", "s.key IS NOT NULL AS touched"]
     join = "JOIN" if any(one.dimension in dimensions.TOUCH for one in query.filters) else "LEFT JOIN"
-    return f"SELECT {', '.join(columns)} FROM conversions c {join} paths s ON s.key = c.key"
+    return f"SELECT d.*{excluded}, {', '.join([*told, *of_path])} FROM detail d {join} paths s ON s.key = d.key"
 
 
 @dataclass(frozen=True, kw_only=True)
 class JourneyTable(Table):
     """Paths, or one person's way."""
+
+    first_only: bool = False
+    """Whether rows that are not shown may be left out: nearly every order of a large shop has a path of its own."""
 
     def kpis(self, query: Query | None = None) -> Mapping[str, Kpi]:
         return PATH_KPIS if query is None or query.person is None else PERSON_KPIS
@@ -191,7 +223,14 @@ class JourneyTable(Table):
 
     def _of(self, query: Query) -> JourneyTable:
         told_by = tuple(name for name in query.group_by if name in dimensions.TOUCH)
-        return replace(self, legs=(PathLeg(told_by=told_by),)) if told_by else self
+        first_only = query.compare is None and query.scale is None and not query.having
+        return replace(self, legs=(PathLeg(told_by=told_by),) if told_by else self.legs, first_only=first_only)
+
+    def _added_up(self, asking: Asking, detail: Detail, by: Sequence[str]) -> tuple[list[tuple[Any, ...]], int]:
+        if not self.first_only:
+            return super()._added_up(asking, detail, by)
+        found = asking.rows(_foremost(asking, detail, by))
+        return [tuple(added) for _, *added in found], (found[0][0] - len(found) if found else 0)
 
     def _is_attributed(self, query: Query) -> bool:
         return PATH in query.group_by
@@ -200,7 +239,41 @@ class JourneyTable(Table):
 def _by_path(query: Query) -> Query:
     """Rows by the path, which dimensions of touches are parts of, and all others."""
     rest = (name for name in query.group_by if name not in dimensions.TOUCH)
-    return msgspec.structs.replace(query, group_by=(PATH, *rest), date_mode=DateMode.CONVERSION_DATE)
+    sort = PATH if query.sort in dimensions.TOUCH else query.sort
+    return msgspec.structs.replace(query, group_by=(PATH, *rest), sort=sort, date_mode=DateMode.CONVERSION_DATE)
+
+
+_SPARE: Final = 1_000
+"""Rows that are read beside those that are shown: the totals, one a currency, and what stands at the limit."""
+
+
+def _foremost(asking: Asking, detail: Detail, by: Sequence[str]) -> str:
+    """A statement of how many lines `adding_up` has, and of them the totals and the rows that come first as `frame` sorts them."""
+    query = asking.query
+    measures = {name: f"m{index}" for index, name in enumerate(detail.measures)}
+    columns = ["is_total", "currency", *by, *measures.values(), *(f"{name}_of_total" for name in measures.values())]
+    order: list[str] = []
+    key = query.kpis[0] if query.sort is None and query.kpis else query.sort
+    way = "DESC" if query.descending or query.sort is None else "ASC"
+    if key is not None and key in PATH_KPIS:
+        order.append(f"{_worth(PATH_KPIS[key], measures)} {way} NULLS LAST")
+    elif key is not None and key in query.group_by:
+        order.append(f"g{query.group_by.index(key)} {way} NULLS LAST")
+    order += [f"{name} NULLS LAST" for name in by if name != "touched"]  # untouched is what has no path
+    ours = f"currency <> {asking.values.add(query.currency)}"
+    return (
+        f"SELECT count(*) OVER (), * FROM (\n{adding_up(detail, by)}\n) AS added({', '.join(columns)}) "
+        f"ORDER BY is_total DESC, {ours}, currency, {', '.join(order)} LIMIT {query.limit + _SPARE}"
+    )
+
+
+def _worth(kpi: Kpi, measures: Mapping[str, str]) -> str:
+    """SQL: what a KPI comes to, of its measures' columns."""
+
+    def added(terms: tuple[str, ...]) -> str:
+        return " + ".join(f"{sign} * coalesce({measures[name]}, 0)" for name, sign in signed(terms))
+
+    return f"round({kpi.times}.0 * ({added(kpi.over)}) / nullif({added(kpi.under)}, 0), 6)" if kpi.under else added(kpi.over)
 
 
 # One person's way
@@ -330,7 +403,7 @@ FROM (SELECT key, unnest(tags, max_depth := 2) FROM tags) WHERE removed_at IS NO
 JOURNEYS: Final = JourneyTable(
     type=ReportType.JOURNEYS,
     legs=(PathLeg(),),
-    dimensions=dimensions.TOUCH_NAMES | {*dimensions.ORDER} | {dimensions.COUNTRY, FIELD},
+    dimensions=dimensions.ALL_NAMES,
     touch_dimensions=frozenset({PATH}),
     all_kpis=PATH_KPIS,
     default_kpis=("orders", "customers", "revenue", "aov", "touches", "days"),

@@ -31,12 +31,14 @@ def conversions(
     lists: Mapping[str, str] | None = None,
     joins: Sequence[str] = (),
     lead_at: str = "",
+    tagged_at: str = "",
 ) -> tuple[Step, ...]:
     """SQL: `conversions` of those lines of a step `source x` that pass the filters.
 
     `columns`: what is kept of a line, `key`, `person` and `happened_at` among it. `at`: the moment until when touches lead to it, and whose tags count. `own`:
     the dimensions that it has beside those of touches and contacts, as SQL; `lists`: those of which it has several, lists that are kept under the dimension's
-    name; `joins`: what these read. `lead_at`: when its person became a lead, where the line says so."""
+    name; `joins`: what these read. `lead_at`: when its person became a lead, where the line says so. `tagged_at`:
+    the moment whose tags count, where that is another."""
     query = asking.query
     steps: list[Step] = []
     several = dict(lists or {})
@@ -44,7 +46,8 @@ def conversions(
     if any(dimensions.is_of_contact(name) for name in dimensions.named_by(query)) or (asks_lead_date(query) and not lead_at):
         joined.append("LEFT JOIN contacts p ON p.person = x.person")
     if dimensions.TAG in dimensions.named_by(query) - own.keys():
-        tags = f"[one.tag FOR one IN g.tags IF one.applied_at <= {at} AND (one.removed_at IS NULL OR one.removed_at > {at})]"
+        then = tagged_at or at
+        tags = f"[one.tag FOR one IN g.tags IF one.applied_at <= {then} AND (one.removed_at IS NULL OR one.removed_at > {then})]"
         several[dimensions.TAG] = f"coalesce(list_sort(list_distinct({tags})), [])"
         steps.append(("tags_of", "SELECT person, flatten(list(tags)) AS tags FROM tags GROUP BY person"))
         joined.append("LEFT JOIN tags_of g ON g.person = x.person")

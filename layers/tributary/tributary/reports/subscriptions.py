@@ -20,7 +20,7 @@ from tributary.ports import Relations
 from tributary.reports import dimensions
 from tributary.reports.answer import Ledger, Report, Value
 from tributary.reports.attributed import Orders
-from tributary.reports.conversions import MONEY
+from tributary.reports.conversions import FIRST_SALES, MONEY
 from tributary.reports.credits import Conversions, Credits, asks_touches, credited
 from tributary.reports.definitions import ORDER_KPIS
 from tributary.reports.frame import Asking, Cells, Detail, Measure, RowId, Table, key_of, months
@@ -265,7 +265,7 @@ class SubscriptionLeg:
     coverage: tuple[str, str] | None = ("attributed_mrr", "mrr_at_end")
 
     def needs(self, query: Query, measures: Set[str]) -> Needs:  # noqa: ARG002
-        first_orders = {Kind.ORDERS: months(None, query.now)} if asks_touches(query) else {}
+        first_orders = {Kind.ORDERS: months(None, query.now)} if _asks_first_orders(query) else {}
         return {Kind.SUBSCRIPTIONS: Months(), Kind.RATES: Months(), **first_orders, **needs_of(query, months(None, min(query.range.end, query.now)))}
 
     def detail(self, asking: Asking, measures: Set[str]) -> Detail:
@@ -297,13 +297,11 @@ class SubscriptionLeg:
         query = asking.query
         groups = tuple(_PRODUCT if name == dimensions.PRODUCT else name for name in query.group_by)
         plain = replace(asking, query=msgspec.structs.replace(query, group_by=groups, scale=None), lines=False)
-        own = {dimensions.CONNECTION: "x.connection", dimensions.PRODUCT: _PRODUCT_NAME, _PRODUCT: _PRODUCT_NAME}
-        source, begun = "dated", "x.started_at"
-        if asks_touches(query):
-            source, begun = "begun", "x.begun_at"
-            steps.append(("begun", _BEGUN))
-        columns = ["x.key", "x.person", "x.started_at AS happened_at", "x.currency"]
-        steps += conversions(plain, source=source, columns=columns, at=begun, own=own)
+        own = {dimensions.CONNECTION: "x.connection", dimensions.PRODUCT: "x.product", _PRODUCT: "x.product"}
+        own |= {name: f"x.began_with.{name}" for name in _OF_FIRST_ORDER}
+        steps += _begun(query)
+        columns = ["x.key", "x.person", "x.started_at AS happened_at", "'' AS currency"]
+        steps += conversions(plain, source="begun", columns=columns, at="x.begun_at", tagged_at="x.started_at", own=own)
         credits = credited(plain, Conversions(kind="subscription"))
         steps += credits.steps
         return credits
@@ -317,11 +315,15 @@ class SubscriptionOrders:
     coverage: tuple[str, str] | None = None
 
     def needs(self, query: Query, measures: Set[str]) -> Needs:
-        return {**Orders().needs(query, measures), Kind.SUBSCRIPTIONS: Months()}
+        first_orders = {Kind.ORDERS: months(None, query.now)} if _tells_first_orders(query) else {}
+        return {**Orders().needs(query, measures), Kind.SUBSCRIPTIONS: Months(), **first_orders}
 
     def detail(self, asking: Asking, measures: Set[str]) -> Detail:
-        found = Orders().detail(asking, measures)
-        return found._replace(steps=(("orders", _OF_SUBSCRIPTIONS), *found.steps))
+        if not _tells_first_orders(asking.query):
+            found = Orders().detail(asking, measures)
+            return found._replace(steps=(("orders", _OF_SUBSCRIPTIONS), *found.steps))
+        found = Orders().detail(asking, measures, own={dimensions.CONNECTION: "o.connection", **{name: f"o.began_with.{name}" for name in _OF_FIRST_ORDER}})
+        return found._replace(steps=(*_began_with(asking.query), *found.steps))
 
 
 @dataclass(frozen=True)
@@ -407,7 +409,7 @@ class SubscriptionTable(Table):
                     sums[stock] = sums.get(stock, 0) + there.get(stock, 0)
                 there = {stock: sums[stock] + sums.get(moved, 0) for stock, moved in STOCKS.items()}
                 rows[row_id] = sums | {DAYS: lengths[bucket]}
-        return Cells(rows, cells.totals, cells.overlapping, cells.notes, cells.rates_source)
+        return replace(cells, rows=rows)
 
 
 def _days_of(of: Range) -> float:
@@ -423,11 +425,67 @@ _TOLD_BY_ITSELF: Final = {dimensions.CONNECTION: "c.connection", dimensions.PROD
 _PRODUCT: Final = "subscribed_product"
 """What credits call the product of a subscription: they know products of orders only."""
 _PRODUCT_NAME: Final = "coalesce(nullif(x.name, ''), nullif(x.sku, ''), x.product_id)"
-_BEGUN: Final = """SELECT x.*, coalesce(o.sold_at, x.started_at) AS begun_at FROM dated x LEFT JOIN (
-    SELECT connection, order_id, min(sold_at) AS sold_at FROM orders WHERE sold_at IS NOT NULL GROUP BY connection, order_id
-) o ON o.connection = x.connection AND o.order_id = x.order_id"""
+_OF_FIRST_ORDER: Final = {name: told for name, told in dimensions.ORDER.items() if name != dimensions.CONNECTION}
+"""Dimensions that a subscription and its bills have of the order that it began with."""
 _OF_SUBSCRIPTIONS: Final = """SELECT o.* FROM orders o WHERE o.subscription_id IS NOT NULL
 OR EXISTS (SELECT 1 FROM subscriptions s WHERE s.connection = o.connection AND s.order_id = o.order_id)"""
+
+
+def _tells_first_orders(query: Query) -> bool:
+    return bool(dimensions.named_by(query) & _OF_FIRST_ORDER.keys())
+
+
+def _asks_first_orders(query: Query) -> bool:
+    return asks_touches(query) or _tells_first_orders(query)
+
+
+def _begun(query: Query) -> list[Step]:
+    """SQL: `begun`, of each subscription what rows and choices are told by: the moment whose touches led to it, which is that of the order that it began with
+    where that was sold, and what is asked of that order. The wide columns are left to `dated`."""
+    now = timestamp(query.now)
+    if not _asks_first_orders(query):
+        own = f"x.key, x.person, x.started_at, x.connection, {_PRODUCT_NAME} AS product"
+        return [("begun", f"SELECT {own}, x.started_at AS begun_at FROM subscriptions x WHERE x.started_at <= {now}")]
+    own = ", ".join(f"any_value({sql}) AS {name}" for name, sql in {**{name: f"x.{name}" for name in _KEPT}, "product": _PRODUCT_NAME}.items())
+    steps, join, struct = _of_first_order(query)
+    began_with = f", {_FIRST.format(struct)} FILTER (WHERE o.key IS NOT NULL) AS began_with" if struct else ""
+    return [
+        *steps,
+        (
+            "begun",
+            f"""SELECT x.key, {own}, coalesce(min(o.sold_at), any_value(x.started_at)) AS begun_at{began_with}
+FROM subscriptions x LEFT JOIN orders o ON o.connection = x.connection AND o.order_id = x.order_id AND o.sold_at <= {now}{join}
+WHERE x.started_at <= {now} GROUP BY x.key""",
+        ),
+    ]
+
+
+_KEPT: Final = ("person", "started_at", "connection")
+_FIRST: Final = "arg_min({}, row(o.sold_at, o.key))"
+
+
+def _of_first_order(query: Query) -> tuple[list[Step], str, str]:
+    """SQL: steps, a join to `orders o`, and what is asked of one as a struct; nothing, where nothing is."""
+    asked = [name for name in _OF_FIRST_ORDER if name in dimensions.named_by(query)]
+    struct = f"struct_pack({', '.join(f'{name} := {_OF_FIRST_ORDER[name]}' for name in asked)})" if asked else ""
+    if dimensions.CUSTOMER_TYPE not in asked:
+        return [], "", struct
+    name, sql = FIRST_SALES
+    return [(f"{name}_ever", sql)], f" LEFT JOIN {name}_ever f ON f.key = o.key", struct
+
+
+def _began_with(query: Query) -> list[Step]:
+    """SQL: `orders`, those of subscriptions, each with what is asked of the order that its subscription began with; of one that names none, its own where it is
+    such an order itself."""
+    steps, join, struct = _of_first_order(query)
+    of_first = f"""SELECT s.connection, s.subscription_id, {_FIRST.format(struct)} AS began_with
+FROM subscriptions s JOIN orders o ON o.connection = s.connection AND o.order_id = s.order_id{join}
+WHERE s.started_at <= {timestamp(query.now)} AND o.sold_at <= {timestamp(query.now)} GROUP BY s.connection, s.subscription_id"""
+    is_first = "EXISTS (SELECT 1 FROM subscriptions s WHERE s.connection = o.connection AND s.order_id = o.order_id)"
+    told = f"""SELECT o.*, coalesce(b.began_with, CASE WHEN {is_first} THEN {struct} END) AS began_with
+FROM orders o{join} LEFT JOIN began_by b ON b.connection = o.connection AND b.subscription_id = o.subscription_id
+WHERE o.subscription_id IS NOT NULL OR {is_first}"""
+    return [*steps, ("began_by", of_first), ("orders", told)]
 
 
 def _in_one_currency(asking: Asking) -> tuple[tuple[Step, ...], str, str, str]:
@@ -603,7 +661,7 @@ def _rate(key: str, name: str, over: tuple[str, ...], under: tuple[str, ...], de
 SUBSCRIPTIONS: Final = SubscriptionTable(
     type=ReportType.SUBSCRIPTIONS,
     legs=(SubscriptionLeg(), SubscriptionOrders(), RevenueToDate()),
-    dimensions=dimensions.TOUCH_NAMES | dimensions.CONTACT_NAMES | {dimensions.PRODUCT, dimensions.CONNECTION},
+    dimensions=dimensions.ALL_NAMES,
     touch_dimensions=dimensions.TOUCH_NAMES,
     all_kpis=subscription_kpis(MONTH_DAYS),
     default_kpis=("mrr", "net_new_mrr", "active", "new_subscriptions", "cancellations", "churn_rate", "trial_conversion", "recovery_rate", "arpu"),
