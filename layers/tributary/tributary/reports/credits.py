@@ -5,9 +5,10 @@ The steps of a statement, each a relation that the next one reads:
 | step | one line a |
 |---|---|
 | `conversions` | conversion that counts (a leg makes it; one a currency, where money moved in several) |
-| `numbered` | the same, with a number `n` that joins and windows go by: a UUID costs twice as much |
+| `numbered` | the same, with a number `n` where lines of one have to be told from those of others: a UUID costs twice as much |
 | `products`, `tagged` | conversion and product, or tag, where rows are told apart by them; money divided over products |
-| `path`, `credits` | touch that gets a credit, with its weight |
+| `paths` | way to a conversion: those of one person at one moment share it, as the bills of a subscription do |
+| `path`, `credits` | touch of a path that gets a credit, with its weight |
 | `lines` | part and credit: what belongs to one row, money divided |
 | `detail` | the same, as `frame` wants it |
 
@@ -86,15 +87,21 @@ class _Crediting:
         self.overlapping_model = self.with_touches and query.model in models.OVERLAPPING
         self.fractional = self.with_touches and query.model in models.FRACTIONAL
         self.touch_date = query.date_mode is DateMode.TOUCH_DATE
+        self.numbered = self.overlapping_model or (self.fractional and query.model is not Model.LINEAR)
+        self.path = ["person", "path_at", *(["lead_at"] if self.with_touches and query.model in models.BY_LEAD else [])]
+        """What tells paths apart; when somebody became a lead follows from who they are."""
         self.part = ["n", *(["currency"] if conversions.by_currency else []), *(["place"] if self.by_product else [])]
         """What tells apart what is divided among touches."""
 
     def credits(self) -> Credits:
-        number = "c.key" if self.conversions.by_currency else "row_number() OVER ()"
-        steps: list[Step] = [("numbered", f"SELECT c.*, {number} AS n FROM conversions c")]
-        parts = "numbered"
+        steps: list[Step] = []
+        parts = "conversions"
+        if self.numbered:
+            number = "c.key" if self.conversions.by_currency else "row_number() OVER ()"
+            steps.append(("numbered", f"SELECT c.*, {number} AS n FROM conversions c"))
+            parts = "numbered"
         if self.by_product:
-            steps += self._products()
+            steps += self._products(parts)
             parts = "products"
         if self.by_tag:
             steps.append(self._tagged(parts))
@@ -111,11 +118,11 @@ class _Crediting:
 
     # Products and tags
 
-    def _products(self) -> list[Step]:
+    def _products(self, parts: str) -> list[Step]:
         """Each item's share of the money by its amount, or equal ones where nothing has any. The first item of a product counts for it."""
         conversions = self.conversions
         items = f"""SELECT key, place, {dimensions.PRODUCT_OF_ITEM} AS product, item.quantity AS items_sold, greatest(item.amount, 0) AS amount
-FROM (SELECT key, unnest(items) AS item, generate_subscripts(items, 1) AS place FROM numbered{" WHERE counted" if conversions.by_currency else ""})"""
+FROM (SELECT key, unnest(items) AS item, generate_subscripts(items, 1) AS place FROM {parts}{" WHERE counted" if conversions.by_currency else ""})"""
         weighed = """SELECT key, place, product, items_sold, row_number() OVER (PARTITION BY key, product ORDER BY place) = 1 AS is_first,
     CASE WHEN sum(amount) OVER w > 0 THEN amount ELSE 1 END AS amount,
     CASE WHEN sum(amount) OVER w > 0 THEN sum(amount) OVER w ELSE count(*) OVER w END AS amounts
@@ -128,7 +135,7 @@ FROM items WINDOW w AS (PARTITION BY key)"""
         sold = ["coalesce(i.items_sold, 0) AS items_sold"] if "items_sold" in conversions.others else []
         replaced = ", ".join(["items", *conversions.money, *(["items_sold"] if sold else [])])
         own = ["coalesce(i.place, 1) AS place", "coalesce(i.is_first, true) AS is_first", "i.product"]
-        products = f"SELECT c.* EXCLUDE ({replaced}), {', '.join([*own, *sold, *split])} FROM numbered c LEFT JOIN weighed_items i ON i.key = c.key"
+        products = f"SELECT c.* EXCLUDE ({replaced}), {', '.join([*own, *sold, *split])} FROM {parts} c LEFT JOIN weighed_items i ON i.key = c.key"
         return [("items", items), ("weighed_items", weighed), ("products", products)]
 
     @staticmethod
@@ -150,18 +157,20 @@ FROM items WINDOW w AS (PARTITION BY key)"""
             Model.FULL_IMPACT: f", {models.LEAD_PLACE} AS lead_i",
             Model.TIME_DECAY: f", {models.decayed(self.query.half_life_days)} AS decayed",
         }.get(self.query.model, "")
-        path: Step = ("path", f"SELECT c.n{named}, {models.PLACE} AS i, {models.COUNT} AS touches{more} {self._paths()}")
+        paths: Step = ("paths", f"SELECT DISTINCT {', '.join(self.path)} FROM conversions")
+        path: Step = ("path", f"SELECT c.person, c.path_at{named}, {models.PLACE} AS i, {models.COUNT} AS touches{more} {self._touched()}")
         match self.query.model:
             case Model.ANY_TOUCH:
-                return [("credits", f"SELECT DISTINCT c.n{named} {self._paths()}")]
+                return [paths, ("credits", f"SELECT DISTINCT c.person, c.path_at{named} {self._touched()}")]
             case Model.FULL_IMPACT:
-                return [path, ("credits", "SELECT * FROM path WHERE i IN (1, lead_i, touches)")]
+                return [paths, path, ("credits", "SELECT * FROM path WHERE i IN (1, lead_i, touches)")]
             case model if model in models.FRACTIONAL:
                 num, den = models.weight(model)
-                return [path, ("weighed", f"SELECT *, {num} AS num, {den} AS den FROM path"), ("credits", "SELECT * FROM weighed WHERE num > 0")]
+                return [paths, path, ("weighed", f"SELECT *, {num} AS num, {den} AS den FROM path"), ("credits", "SELECT * FROM weighed WHERE num > 0")]
             case model:
                 struct = ", ".join(f"{name} := {sql}" for name, sql in columns) or "any_touch := true"
-                return [("credits", f"SELECT c.n, {models.pick(model, f'struct_pack({struct})')} AS touch {self._paths()} GROUP BY c.n")]
+                picked = models.pick(model, f"struct_pack({struct})")
+                return [paths, ("credits", f"SELECT c.person, c.path_at, {picked} AS touch {self._touched()} GROUP BY c.person, c.path_at")]
 
     def _touch_columns(self) -> list[tuple[str, str]]:
         """What is read of a touch: name → SQL on `touches t`."""
@@ -169,13 +178,12 @@ FROM items WINDOW w AS (PARTITION BY key)"""
         found += [(f"filter_{index}", dimensions.TOUCH[one.dimension]) for index, one in enumerate(self.touch_filters)]
         return [*found, *([("touched_at", "t.happened_at")] if self.touch_date else [])]
 
-    def _paths(self) -> str:
-        """FROM: each conversion with the touches of its path."""
+    def _touched(self) -> str:
+        """FROM: each path with its touches."""
         lookback = self.query.lookback_days
         since = "" if lookback is None else f" AND t.happened_at >= c.path_at - to_hours({lookback * 24})"
-        conversions = "(SELECT * FROM numbered WHERE counted)" if self.conversions.by_currency else "numbered"
         bound = "" if lookback is None or self.conversions.any_time else f" AND t.happened_at >= {timestamp(self.query.range.start - timedelta(days=lookback))}"
-        return f"FROM {conversions} c JOIN touches t ON t.person = c.person AND t.happened_at <= c.path_at{since} WHERE {models.NO_MACHINE}{bound}"
+        return f"FROM paths c JOIN touches t ON t.person = c.person AND t.happened_at <= c.path_at{since} WHERE {models.NO_MACHINE}{bound}"
 
     # Lines
 
@@ -186,15 +194,15 @@ FROM items WINDOW w AS (PARTITION BY key)"""
         if not self.with_touches:
             return "lines", f"SELECT {', '.join([*columns, *whole, '1 AS weight'])} FROM {parts} c"
         of_touch = "s" if self.fractional or self.overlapping_model else "s.touch"
-        columns += ["s.n IS NOT NULL AS touched", *(f"{of_touch}.{name} AS {name}" for name, _ in self._touch_columns())]
+        columns += ["s.person IS NOT NULL AS touched", *(f"{of_touch}.{name} AS {name}" for name, _ in self._touch_columns())]
         if self.fractional:
             columns += [
-                "CASE WHEN s.n IS NULL THEN 1 ELSE s.num / s.den END AS weight",
+                "CASE WHEN s.person IS NULL THEN 1 ELSE s.num / s.den END AS weight",
                 *(f"{self._share(name)} AS {name}" for name in self.conversions.money),
             ]
         else:
             columns += [*whole, "1 AS weight"]
-        return "lines", f"SELECT {', '.join(columns)} FROM {parts} c LEFT JOIN credits s ON s.n = c.n"
+        return "lines", f"SELECT {', '.join(columns)} FROM {parts} c LEFT JOIN credits s ON s.person = c.person AND s.path_at = c.path_at"
 
     def _share(self, name: str) -> str:
         value = f"c.{name}"
@@ -203,14 +211,15 @@ FROM items WINDOW w AS (PARTITION BY key)"""
         else:
             within = ", ".join(f"c.{column}" for column in [*self.part, *(["tag"] if self.by_tag else [])])
             share = shares(value, num="s.num", den="s.den", within=within, order="s.i")
-        return f"CASE WHEN s.n IS NULL THEN {value} ELSE {share} END"
+        return f"CASE WHEN s.person IS NULL THEN {value} ELSE {share} END"
 
     def _kept_columns(self) -> list[str]:
         """Of a conversion, what its lines keep but for the money."""
         query = self.query
         apart = (*dimensions.TOUCH, dimensions.PRODUCT, dimensions.TAG)
         return [
-            *("n", "key", "person", "happened_at", "currency"),
+            *(["n"] if self.numbered else []),
+            *("key", "person", "happened_at", "currency"),
             *self.conversions.others,
             *(f"own_{index}" for index, name in enumerate(query.group_by) if name not in apart),
             *(["counted"] if self.conversions.by_currency else []),

@@ -43,7 +43,7 @@ _DAY_US: Final = 86_400_000_000
 
 
 def pick(model: Model, touch: str) -> str:
-    """SQL: what a model of one touch picks of the path, as an aggregate over `touches t` of the conversion `c`. `touch`: an expression that is never NULL."""
+    """SQL: what a model of one touch picks of the path, as an aggregate over `touches t` of the path `c`. `touch`: an expression that is never NULL."""
     first, last = f"arg_min({touch}, row({_ORDER}))", f"arg_max({touch}, row({_ORDER}))"
     match model:
         case Model.FIRST_TOUCH:
@@ -64,16 +64,17 @@ def pick(model: Model, touch: str) -> str:
             raise ValueError(f"{model} is not of one touch")
 
 
-PLACE: Final = "row_number() OVER (PARTITION BY c.n ORDER BY t.happened_at, t.connection, t.key)"
-COUNT: Final = "count(*) OVER (PARTITION BY c.n)"
-LEAD_PLACE: Final = "greatest(1, count(*) FILTER (WHERE t.happened_at <= c.lead_at) OVER (PARTITION BY c.n))"
+_PATH: Final = "c.person, c.path_at"
+PLACE: Final = f"row_number() OVER (PARTITION BY {_PATH} ORDER BY {_ORDER})"
+COUNT: Final = f"count(*) OVER (PARTITION BY {_PATH})"
+LEAD_PLACE: Final = f"greatest(1, count(*) FILTER (WHERE t.happened_at <= c.lead_at) OVER (PARTITION BY {_PATH}))"
 """Where the touch stands that made the lead: the last one until then, else the first."""
 
 
 def decayed(half_life_days: float) -> str:
     """SQL: the weight of `touches t` by its distance from the last one of its path."""
     return (
-        "CAST(round(pow(2.0, -(epoch_us(max(t.happened_at) OVER (PARTITION BY c.n)) - epoch_us(t.happened_at)) "
+        f"CAST(round(pow(2.0, -(epoch_us(max(t.happened_at) OVER (PARTITION BY {_PATH})) - epoch_us(t.happened_at)) "
         f"/ {half_life_days * _DAY_US!r}) * {_WEIGHT_ONE}) AS HUGEINT)"
     )
 
@@ -96,6 +97,6 @@ def weight(model: Model) -> tuple[str, str]:
                 f"CASE WHEN {rest} = 0 THEN 3 ELSE 10 * {rest} END",
             )
         case Model.TIME_DECAY:
-            return "decayed", "sum(decayed) OVER (PARTITION BY n)"
+            return "decayed", "sum(decayed) OVER (PARTITION BY person, path_at)"
         case _:
             raise ValueError(f"{model} has no weights")
