@@ -276,6 +276,7 @@ def advertising(number: int, chance: Chance) -> AdSpendFact:
         impressions=chance.maybe(0, 1000, 777),
         clicks=chance.maybe(0, 7, 50),
         platform_conversions=chance.maybe(0, 3),
+        platform_conversion_value=chance.maybe(*AMOUNTS),
     )
 
 

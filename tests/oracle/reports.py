@@ -35,7 +35,7 @@ MONEY = (
 
 
 PAYBACK = "payback_days"
-COSTS = ("ad_spend", "fixed_costs", "impressions", "clicks", "platform_conversions", "matched_spend")
+COSTS = ("ad_spend", "fixed_costs", "impressions", "clicks", "platform_conversions", "platform_conversion_value", "matched_spend")
 
 
 @dataclass(frozen=True)
@@ -148,6 +148,7 @@ def figures(world: World, found: Sequence[Credit]) -> Figures:
         "cost_per_customer": ratio(ad_spend, len(buyers)),
         "cost_per_order": ratio(ad_spend, count),
         "roas": ratio(revenue, ad_spend),
+        "platform_roas": ratio(cost["platform_conversion_value"], cost["ad_spend"]),
         "roi": percent(profit, ad_spend),
         "profit": profit,
         "margin": percent(profit, revenue),

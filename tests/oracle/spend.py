@@ -80,6 +80,8 @@ def costs(world: World, query: Query, *, grouped: bool = True) -> list[Credit]:
             continue
         amount = world.rates.exchanged(spend.spend, spend.day, spend.currency, query.currency)
         told = amount if amount is not None else spend.spend
+        claimed = spend.platform_conversion_value or 0
+        claimed_told = world.rates.exchanged(claimed, spend.day, spend.currency, query.currency)
         found.append(
             Credit(
                 kind="spend",
@@ -96,6 +98,7 @@ def costs(world: World, query: Query, *, grouped: bool = True) -> list[Credit]:
                     "impressions": spend.impressions or 0,
                     "clicks": spend.clicks or 0,
                     "platform_conversions": spend.platform_conversions or 0,
+                    "platform_conversion_value": claimed_told if claimed_told is not None else claimed,
                     "matched_spend": told if cost.is_ad and match in MATCHES[:-1] else 0,
                 },
             )

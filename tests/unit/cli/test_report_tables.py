@@ -53,6 +53,12 @@ def test_a_report_shows_its_range_rows_total_settings_and_what_the_kpis_mean() -
     assert "Gross - discount." not in rendered(report_tables.report(asked(ReportBench({Kind.ORDERS: ROWS})), definitions=False))
 
 
+def test_what_an_id_is_called_stands_before_it() -> None:
+    answer = asked(ReportBench({Kind.ORDERS: ROWS}))
+    answer["rows"][0] |= {"dimensions": {"connection": "501"}, "names": {"connection": "Spring sale"}}
+    assert "Spring sale (501)" in rendered(report_tables.report(answer))
+
+
 def test_names_from_outside_cannot_drive_the_terminal() -> None:
     text = rendered(report_tables.report(asked(ReportBench({Kind.ORDERS: ROWS}))))
     assert "\x1b" not in text

@@ -128,11 +128,23 @@ def test_an_account_is_read_and_changed() -> None:
         "report_defaults": {},
         "report_fields": [],
         "version": 0,
+        "notes": [],
     }
     changed = bench.call("PATCH", "/api/account", {"name": "Ferry Shop", "time_zone": "Europe/Oslo", "report_defaults": {"model": "last_touch"}})
     assert changed.body == {**fresh.body, "name": "Ferry Shop", "time_zone": "Europe/Oslo", "report_defaults": {"model": "last_touch"}, "version": 1}
     assert bench.call("GET", "/api/account").body == changed.body
     assert bench.call("PATCH", "/api/account", {"report_fields": ["plan"]}).body["report_fields"] == ["plan"]
+
+
+def test_a_setting_that_reaches_what_is_there_by_a_rebuild_alone_says_so_when_it_is_changed() -> None:
+    bench = ControlBench()
+    first = bench.call("PATCH", "/api/account", {"report_fields": ["plan"], "reporting_currency": "EUR", "time_zone": "Europe/Oslo"})
+    assert first.body["notes"] == [
+        f"{name} reaches what contacts hold already with their next change; to have it everywhere: tributary.cli rebuild run"
+        for name in ("report_fields", "reporting_currency")
+    ]
+    assert bench.call("PATCH", "/api/account", {"report_fields": ["plan"], "reporting_currency": "EUR"}).body["notes"] == []
+    assert bench.call("GET", "/api/account").body["notes"] == []
 
 
 @pytest.mark.parametrize("target", ["/api/account", "/api/sources/{source}", "/api/connections/{connection}"])

@@ -12,6 +12,7 @@ from tests.kit.report_facts import asked, behind, facts, lead, order, rate, spen
 from tributary.facts.tables import Fact
 from tributary.reports import ranges
 from tributary.reports.answer import Report
+from tributary.reports.as_csv import report_csv
 from tributary.reports.query import Filter, FixedCost, ReportType, Scale
 
 ADS = ReportType.ADVERTISEMENT
@@ -179,3 +180,36 @@ def test_a_touch_of_the_platform_alone_is_no_match_of_a_campaign_that_brought_no
     )
     report = asked(rows, type=ADS, group_by=by, kpis=("ad_spend", "matched_spend", "matched_spend_pct"))
     assert (total(report, "ad_spend"), total(report, "matched_spend"), total(report, "matched_spend_pct")) == (500, 100, 20)
+
+
+def test_what_the_platform_claims_that_its_conversions_were_worth_is_converted_as_spend_is_and_divided_by_what_ads_cost() -> None:
+    agency = FixedCost(id="d", name="Agency", amount=1_000, currency="USD", first=date(2026, 3, 5), last=date(2026, 3, 5))
+    rows = facts(
+        spent("03-05", "google", 400, platform_conversion_value=1_000),
+        spent("03-05", "facebook", 100, currency="EUR", platform_conversion_value=250),
+        spent("03-06", "facebook", 100),
+        rate("03-04", "EUR", "2"),
+    )
+    report = asked(rows, type=ADS, kpis=("platform_conversion_value", "platform_roas"), fixed_costs=(agency,))
+    assert report.totals[0].values == {"platform_conversion_value": 1_500, "platform_roas": round(1_500 / 700, 6)}
+    assert behind(rows, "platform_conversion_value", type=ADS).adds_up_to == 1_500
+
+
+def test_rows_by_ids_of_an_ad_platform_have_the_name_that_spend_said_last_beside_the_id() -> None:
+    rows = _with(
+        spent("03-05", "google", 400, ad_id="a1", ad_name="Blue boat", adset_id="s1", adset_name="Harbour", campaign_id="c1", campaign_name="Spring"),
+        spent("03-06", "google", 400, ad_id="a1", ad_name="Red boat"),
+        spent("04-06", "google", 400, ad_id="a1", ad_name="of April"),
+        spent("03-06", "google", 400, ad_id="a3"),
+    )
+    report = _spend(rows, "ad", "adset")
+    assert {row.dimensions["ad"]: row.names for row in report.rows} == {"a1": {"ad": "Red boat", "adset": "Harbour"}, "a3": {}}
+    assert {row.dimensions["campaign_id"]: row.names for row in asked(rows, group_by=("campaign_id",)).rows} == {"c1": {"campaign_id": "Spring"}}
+    header, first, *_ = report_csv(report, ("ad", "adset"), ()).splitlines()
+    assert header.startswith("line,ad,adset,ad_name,adset_name,currency,")
+    assert first.startswith("row,a1,s1,Red boat,Harbour,USD,")
+
+
+def test_the_ad_account_stands_in_the_ledger() -> None:
+    lines = behind(facts(spent("03-05", "facebook", 5, account_id="17"), spent("03-05", "google", 5)), "ad_spend", type=ADS).lines
+    assert [line.connection for line in lines] == ["facebook 17", "google"]

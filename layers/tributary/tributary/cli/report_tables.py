@@ -135,7 +135,8 @@ def _table(answer: Json) -> Table:
 def _dimension(row: Json, name: str, grouped: Sequence[str]) -> str:
     said = row["dimensions"].get(name)
     if said is not None:
-        return _moment(said) if name == "happened_at" else str(said)
+        called = row["names"].get(name)
+        return _moment(said) if name == "happened_at" else str(said) if called is None else f"{called} ({said})"
     if name not in grouped:
         return ""
     return "unattributed" if row["unattributed"] else "(none)"

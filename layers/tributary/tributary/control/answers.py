@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
@@ -47,6 +47,7 @@ class AccountAnswer(_Answer, frozen=True, kw_only=True):
     report_defaults: dict[str, Any]
     report_fields: list[str]
     version: Version
+    notes: Annotated[list[str], Meta(description="Of a change: what does not reach the past by itself.")] = []
 
 
 class SourceAnswer(_Answer, frozen=True, kw_only=True):
@@ -213,8 +214,15 @@ class ShadowPage(_Answer, frozen=True, kw_only=True):
     next_cursor: NextCursor
 
 
-def account_answer(account: Versioned[Account]) -> AccountAnswer:
-    return AccountAnswer(**msgspec.structs.asdict(account.value), version=account.version)
+_IN_FACTS: Final = ("report_fields", "reporting_currency")
+"""Settings that facts of contacts are told with."""
+
+
+def account_answer(account: Versioned[Account], before: Account | None = None) -> AccountAnswer:
+    """`before`: what was changed."""
+    changed = [] if before is None else [name for name in _IN_FACTS if getattr(before, name) != getattr(account.value, name)]
+    notes = [f"{name} reaches what contacts hold already with their next change; to have it everywhere: tributary.cli rebuild run" for name in changed]
+    return AccountAnswer(**msgspec.structs.asdict(account.value), version=account.version, notes=notes)
 
 
 def source_answer(source: Versioned[Source]) -> SourceAnswer:

@@ -141,8 +141,9 @@ class ControlApi:
         return Answer(body=account_answer(account), version=account.version)
 
     def _update_account(self, call: Call) -> Answer:
+        before = self.operator.account().value
         account = self.operator.update_account(call.body, version=call.version)
-        return Answer(body=account_answer(account), version=account.version)
+        return Answer(body=account_answer(account, before), version=account.version)
 
     # ---------------------------------------------------------------- sources
 

@@ -29,6 +29,8 @@ class Column(_Part, frozen=True, kw_only=True):
 class Row(_Part, frozen=True, kw_only=True):
     dimensions: dict[str, str | None]
     """`period` and what was grouped by. None: nothing is known, as in `unattributed`."""
+    names: dict[str, str] = {}
+    """What ids among the dimensions are called, by dimension: of campaign_id, adset and ad, as advertising spend said last."""
     values: dict[str, Value]
     currency: str
     key: str

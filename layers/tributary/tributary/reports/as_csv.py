@@ -23,15 +23,16 @@ _FORMULAS: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\
 def report_csv(report: Report, dimensions: Sequence[str], settings: Iterable[tuple[str, str]]) -> str:
     """`dimensions`: those of the rows, `period` first where there is one. `settings`: what the answer was asked for, for its lines below."""
     compared = any(row.before is not None for row in report.rows) or any(total.before is not None for total in report.totals)
-    header = ["line", *dimensions, "currency"]
+    called = [name for name in dimensions if any(name in row.names for row in report.rows)]
+    header = ["line", *dimensions, *(f"{name}_name" for name in called), "currency"]
     for column in report.columns:
         header += [column.key, *([f"{column.key}_before", f"{column.key}_change_pct"] if compared else [])]
     lines: list[list[str]] = [[*header, "unattributed", "immature", "key"]]
     for row in report.rows:
-        told = [_safe(row.dimensions.get(name) or "") for name in dimensions]
+        told = [_safe(row.dimensions.get(name) or "") for name in dimensions] + [_safe(row.names.get(name, "")) for name in called]
         flags = ["true" if row.unattributed else "", "true" if row.immature else "", _safe(row.key)]
         lines.append(["row", *told, row.currency, *_cells(row, report.columns, compared=compared), *flags])
-    blank = [""] * len(dimensions)
+    blank = [""] * (len(dimensions) + len(called))
     lines += [["total", *blank, total.currency, *_cells(total, report.columns, compared=compared), "", "", ""] for total in report.totals]
     lines += [["setting", _safe(name), _safe(value)] for name, value in settings]
     lines += [["kpi", column.key, _safe(column.definition)] for column in report.columns]

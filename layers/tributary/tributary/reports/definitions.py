@@ -176,6 +176,21 @@ ADVERTISING_KPIS: Final[Mapping[str, Kpi]] = named(
         over=("platform_conversions",),
     ),
     Kpi(
+        key="platform_conversion_value",
+        name="Conversion value by platform",
+        unit="money",
+        definition="What the advertising platform says that the conversions which it claims were worth.",
+        over=("platform_conversion_value",),
+    ),
+    Kpi(
+        key="platform_roas",
+        name="ROAS by platform",
+        unit="ratio",
+        definition="Conversion value by platform divided by what advertisements cost, fixed costs apart.",
+        over=("platform_conversion_value",),
+        under=("ad_spend",),
+    ),
+    Kpi(
         key="ctr",
         name="Click-through rate",
         unit="percent",

@@ -16,7 +16,8 @@ import msgspec
 from tributary.facts.tables import Needs
 from tributary.ports import Relations
 from tributary.reports import conversions
-from tributary.reports.answer import Ledger
+from tributary.reports.ad_names import needs_of_names, with_names
+from tributary.reports.answer import Ledger, Report
 from tributary.reports.conversions import OrdersAsked
 from tributary.reports.credits import Conversions, asks_touches, credited
 from tributary.reports.frame import Asking, Cells, RowId, Table, together
@@ -39,15 +40,18 @@ _PROFIT: Final = "profit"
 
 @dataclass(frozen=True, kw_only=True)
 class PaybackTable(Table):
-    """A table of orders, leads and spend, which knows `payback_days`."""
+    """A table of orders, leads and spend, which knows `payback_days`, and what ads are called."""
 
     def needs(self, query: Query) -> Needs:
-        found = super().needs(query)
+        found = together([super().needs(query), needs_of_names(query)])
         if PAYBACK not in self._kpis_read(query):
             return found
         ranges = [query.range, *([query.compare] if query.compare is not None else [])]
         by_lead = [msgspec.structs.replace(query, range=one, date_mode=DateMode.LEAD_DATE) for one in ranges]
         return together([found, *(conversions.needs_of_orders(one, first_sales=False) for one in by_lead)])
+
+    def answer(self, query: Query, relations: Relations) -> Report:
+        return with_names(super().answer(query, relations), query, relations)
 
     def ledger(self, query: Query, relations: Relations, *, row_key: str | None, kpi: str, limit: int, offset: int) -> Ledger:
         """Of `payback_days`: what the leads of the range bought until now, and what was spent; `parts` say what both come to."""

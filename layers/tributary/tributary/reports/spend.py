@@ -72,7 +72,7 @@ _OWN_NAMES: Final[Mapping[str, str]] = {
 class Spend:
     """What advertisements cost, day by day, and the costs that the account adds."""
 
-    measures: Set[str] = frozenset({"ad_spend", "fixed_costs", "impressions", "clicks", "matched_spend", "platform_conversions"})
+    measures: Set[str] = frozenset({"ad_spend", "fixed_costs", "impressions", "clicks", "matched_spend", "platform_conversions", "platform_conversion_value"})
     coverage = None
 
     def needs(self, query: Query, measures: Set[str]) -> Needs:
@@ -91,7 +91,7 @@ class Spend:
             steps.append(rates_step(query.currency, sorted(foreign), values))
         ours = values.add(query.currency)
         currency = f"CASE WHEN s.currency = {ours} OR r.multiplier IS NOT NULL THEN {ours} ELSE s.currency END" if foreign else ours
-        amount = converted("s.amount") if foreign else "s.amount"
+        amount, claimed = (converted(f"s.{name}") if foreign else f"s.{name}" for name in ("amount", "claimed"))
         joins = "LEFT JOIN rates_on r ON r.currency = s.currency AND r.day = s.day" if foreign else ""
         told = _matched_by(query, measures)
         matched = "NULL"
@@ -103,7 +103,7 @@ class Spend:
         steps.append(
             (
                 "costs",
-                f"SELECT s.* EXCLUDE (currency, amount), {currency} AS currency, {amount} AS amount, {matched} AS matched"
+                f"SELECT s.* EXCLUDE (currency, amount, claimed), {currency} AS currency, {amount} AS amount, {claimed} AS claimed, {matched} AS matched"
                 f"{''.join(', ' + column for column in columns)} FROM spent s {joins}",
             )
         )
@@ -117,6 +117,7 @@ _MEASURES: Final[Mapping[str, Measure]] = {
     "impressions": Measure(value="coalesce(impressions, 0)"),
     "clicks": Measure(value="coalesce(clicks, 0)"),
     "platform_conversions": Measure(value="coalesce(platform_conversions, 0)"),
+    "platform_conversion_value": Measure(value="coalesce(claimed, 0)"),
     "matched_spend": Measure(value=f"CASE WHEN is_ad AND matched < {len(_LEVELS) - 1} THEN amount ELSE 0 END"),
 }
 
@@ -141,7 +142,8 @@ def _spent(query: Query, last: date, values: Values) -> str:
     names = ", ".join(f"a.{name}" for name in (*_OF_SPEND, "impressions", "clicks", "platform_conversions"))
     first, until = values.add(query.range.first), values.add(last)
     ads = (
-        f"SELECT true AS is_ad, a.day, a.currency, a.spend AS amount, {names}, coalesce(a.ad_id, a.adset_id, a.campaign_id, a.campaign, a.campaign_name) AS id "
+        f"SELECT true AS is_ad, a.day, a.currency, a.spend AS amount, a.platform_conversion_value AS claimed, a.account_id, {names}, "
+        "coalesce(a.ad_id, a.adset_id, a.campaign_id, a.campaign, a.campaign_name) AS id "
         f"FROM ad_spend a WHERE a.day >= {first} AND a.day <= {until}"
     )
     return "\nUNION ALL ".join([ads, *(_fixed(cost, query, last, values) for cost in query.fixed_costs if _days(cost, query, last) is not None)])
@@ -157,7 +159,7 @@ def _fixed(cost: FixedCost, query: Query, last: date, values: Values) -> str:
     names = ", ".join(f"CAST({values.add(said[name])} AS VARCHAR)" if said.get(name) is not None else "NULL" for name in _OF_SPEND)
     return (
         f"SELECT false, CAST(unnest(generate_series(CAST({values.add(days[0])} AS DATE), CAST({values.add(days[1])} AS DATE), to_days(1))) AS DATE),\n"
-        f"CAST({values.add(cost.currency)} AS VARCHAR), CAST({values.add(cost.amount)} AS BIGINT), {names}, NULL, NULL, NULL, "
+        f"CAST({values.add(cost.currency)} AS VARCHAR), CAST({values.add(cost.amount)} AS BIGINT), NULL, NULL, {names}, NULL, NULL, NULL, "
         f"CAST({values.add(cost.id)} AS VARCHAR)"
     )
 
@@ -210,14 +212,18 @@ def _name(dimension: str, told: list[str]) -> str:
 
 def _detail(asking: Asking, told: list[str]) -> str:
     query = asking.query
-    columns = ["CAST(NULL AS UUID) AS person", "currency", "is_ad", "amount", "impressions", "clicks", "platform_conversions", "matched"]
+    columns = ["CAST(NULL AS UUID) AS person", "currency", "is_ad", "amount", "claimed", "impressions", "clicks", "platform_conversions", "matched"]
     if asking.periods is not None:
         columns.append(f"{_period(asking)} AS period")
     if asking.attributed:
         columns.append("true AS touched")
     columns += [f"{f'told_{told.index(name)}' if name in told else 'CAST(NULL AS VARCHAR)'} AS g{index}" for index, name in enumerate(query.group_by)]
     if asking.lines:
-        columns += ["CASE WHEN is_ad THEN 'spend' ELSE 'fixed_cost' END AS kind", "coalesce(id, platform) AS id", "platform AS connection"]
+        columns += [
+            "CASE WHEN is_ad THEN 'spend' ELSE 'fixed_cost' END AS kind",
+            "coalesce(id, platform) AS id",
+            "concat_ws(' ', platform, account_id) AS connection",
+        ]
         columns += ["CAST(day AS TIMESTAMP) AS happened_at"]
     kept = [dimensions.fits(f"told_{told.index(one.dimension)}", one, asking.values) for one in query.filters if one.dimension in told]
     return f"SELECT {', '.join(columns)} FROM costs WHERE {' AND '.join(kept) or 'true'}"
