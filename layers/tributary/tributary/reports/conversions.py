@@ -14,7 +14,7 @@ from tributary.facts.tables import Kind, Months, Needs
 from tributary.reports import dimensions
 from tributary.reports.credits import asks_lead_date, asks_touches
 from tributary.reports.frame import Asking, months
-from tributary.reports.money import converted, rates_step
+from tributary.reports.money import converted, exchange, rates_step
 from tributary.reports.periods import local_date, offsets, timestamp
 from tributary.reports.query import DateMode, Query
 from tributary.reports.statement import Step
@@ -126,7 +126,6 @@ def sales(asking: Asking, asked: OrdersAsked, *, own: Mapping[str, str] = dimens
     query, values = asking.query, asking.values
     abroad = _abroad(asking, "o.sold_at")
     formulas = {name: _formula(name, query) for name in asked.money}
-    read = [column for column in _COLUMNS if any(f"{{{column}}}" in formula for formula in formulas.values())]
     inherits = _inherits(query) and abroad.rebills
     subject = _Subject(asking, moment="o.sold_at", person="o.person", told=own)
     columns = ["o.key", "o.person", "o.sold_at AS happened_at", *subject.columns]
@@ -137,28 +136,23 @@ def sales(asking: Asking, asked: OrdersAsked, *, own: Mapping[str, str] = dimens
     columns += ["o.items"] if dimensions.PRODUCT in query.group_by else []
     columns += ["o.order_id AS id"] if asking.lines else []
     columns += ["o.connection"] if asking.lines or inherits else []
-    columns += ["o.rebill", "o.subscription_id"] if inherits else []
+    columns += ["o.rebill", "o.subscription_id"] if inherits else ["o.sold_at AS path_at"]
     joins = [*subject.joins]
     steps: list[Step] = [*subject.steps]
     if asked.is_new or dimensions.CUSTOMER_TYPE in dimensions.named_by(query):
-        steps.append(FIRST_SALES)
+        steps.append(first_sales(query))
         joins.append("LEFT JOIN first_sales f ON f.key = o.key")
     where = ["o.sold_at IS NOT NULL", *subject.where]
     source = f"FROM orders o {' '.join(joins)} WHERE {' AND '.join(where)}"
-    told = [column.rpartition(" AS ")[2].rpartition(".")[2] for column in columns]
+    sold = "sales" if inherits else "conversions"
     if not abroad.currencies:
-        columns += [f"{values.add(query.currency)} AS currency", *(f"o.{name}" for name in read)]
-        steps.append(("sales", f"SELECT {', '.join(columns)} {source}"))
+        columns += [f"{values.add(query.currency)} AS currency", *_worked_out(formulas, "o.{}")]
+        steps.append((sold, f"SELECT {', '.join(columns)} {source}"))
     else:
-        steps += _in_one_currency(asking, abroad, columns=columns, told=told, read=read, source=source)
-    worked_out = [f"{formula.format(**{name: 's.' + name for name in read})} AS {name}" for name, formula in formulas.items()]
-    chosen = f"s.* EXCLUDE ({', '.join(read)})" if read else "s.*"
-    path_at, join = "s.happened_at", ""
+        steps += _in_one_currency(asking, abroad, columns=columns, formulas=formulas, source=source, name=sold)
     if inherits:
-        steps += _BEGAN
-        path_at = "least(b.path_at, s.happened_at)"  # a bill before the order that it names is due to what was before itself
-        join = " LEFT JOIN began b ON s.rebill AND b.connection = s.connection AND b.subscription_id = s.subscription_id"
-    steps.append(("conversions", f"SELECT {', '.join([chosen, f'{path_at} AS path_at', *worked_out])} FROM sales s{join}"))
+        # A bill before the order that it names is due to what was before itself.
+        steps += [*_BEGAN, ("conversions", f"SELECT s.*, least(b.path_at, s.happened_at) AS path_at FROM sales s {_WITH_BEGAN}")]
     any_time = inherits or query.date_mode is DateMode.LEAD_DATE
     return Sales(tuple(steps), by_currency=abroad.others, any_time=any_time)
 
@@ -178,7 +172,7 @@ def refunds(asking: Asking) -> tuple[Step, ...]:
     joins = [*subject.joins]
     steps: list[Step] = [*subject.steps]
     if dimensions.CUSTOMER_TYPE in dimensions.named_by(query):
-        steps.append(FIRST_SALES)
+        steps.append(first_sales())
         joins.append("LEFT JOIN first_sales f ON f.key = o.key")
     moved = "(SELECT *, unnest(movements) AS moved, generate_subscripts(movements, 1) AS place FROM orders WHERE len(movements) > 0) o"
     where = ["o.moved.kind = 'refund'", *subject.where]
@@ -200,8 +194,7 @@ def refunds(asking: Asking) -> tuple[Step, ...]:
     path_at, join = "s.ordered_at", ""
     if inherits:
         steps += _BEGAN
-        path_at = "least(b.path_at, s.ordered_at)"
-        join = " LEFT JOIN began b ON s.rebill AND b.connection = s.connection AND b.subscription_id = s.subscription_id"
+        path_at, join = "least(b.path_at, s.ordered_at)", f" {_WITH_BEGAN}"
     return *steps, ("conversions", f"SELECT s.*, {path_at} AS path_at FROM sales s{join}")
 
 
@@ -303,44 +296,56 @@ def _abroad(asking: Asking, moment: str) -> _Abroad:
     return _Abroad(currencies, first, last, others, any(rebills for *_, rebills in found))
 
 
-def _in_one_currency(asking: Asking, abroad: _Abroad, *, columns: list[str], told: list[str], read: list[str], source: str) -> list[Step]:
-    """`sales`, its money in the query's currency where there is a rate."""
+def _in_one_currency(asking: Asking, abroad: _Abroad, *, columns: list[str], formulas: Mapping[str, str], source: str, name: str) -> list[Step]:
+    """The step `name`: `columns` and money, which is in the query's currency where there is a rate."""
     query, values = asking.query, asking.values
     day = local_date("o.happened_at", offsets(query.time_zone, abroad.first, abroad.last))
+    read = [column for column in _COLUMNS if any(f"{{{column}}}" in formula for formula in formulas.values())]
+    raw = ["true AS counted", "o.currency", *(f"o.{column}" for column in read)]
+    told = [column.rpartition(" AS ")[2].rpartition(".")[2] for column in columns]
+    currency = f"CASE WHEN r.multiplier IS NOT NULL THEN {values.add(query.currency)} ELSE o.currency END AS currency"
     steps = [rates_step(query.currency, sorted(abroad.currencies), values)]
-    raw = ["true AS counted", "o.currency", *(f"o.{name}" for name in read)]
     if not abroad.others:
+        whole, exchanged = _worked_out(formulas, "o.{}", named=False), _worked_out(formulas, exchange("o.{}"), named=False)
+        money = [f"CASE WHEN r.multiplier IS NULL THEN {ours} ELSE {theirs} END AS {key}" for key, ours, theirs in zip(formulas, whole, exchanged, strict=True)]
         steps.append(("sold", f"SELECT {', '.join([*columns, *raw])} {source}"))
-        steps.append(("sales", f"SELECT {', '.join([*(f'o.{name}' for name in told), *_converted(read, values.add(query.currency))])} {_with_rates(day)}"))
+        steps.append((name, f"SELECT {', '.join([*(f'o.{column}' for column in told), currency, *money])} {_with_rates(day)}"))
         return steps
     steps.append(("sold_in_own", f"SELECT {', '.join([*columns, *raw, 'o.others'])} {source}"))
-    moved = [f"o.moved.{name}" if name in _OF_OTHERS else f"0 AS {name}" for name in read]
+    moved = [f"o.moved.{column}" if column in _OF_OTHERS else f"0 AS {column}" for column in read]
     steps.append(
         (
             "sold",
             f"""SELECT * EXCLUDE (others) FROM sold_in_own
-UNION ALL SELECT {", ".join([*(f"o.{name}" for name in told), "false AS counted", "o.moved.currency AS currency", *moved])}
+UNION ALL SELECT {", ".join([*(f"o.{column}" for column in told), "false AS counted", "o.moved.currency AS currency", *moved])}
 FROM (SELECT *, unnest(others) AS moved FROM sold_in_own WHERE len(others) > 0) o""",
         )
     )
-    currency, *amounts = _converted(read, values.add(query.currency))
-    once = [*(f"any_value(o.{name}) AS {name}" for name in told if name != "key"), "bool_or(o.counted) AS counted"]
-    summed = [f"CAST(sum({amount.rpartition(' AS ')[0]}) AS BIGINT) AS {name}" for amount, name in zip(amounts, read, strict=True)]
-    steps.append(("sales", f"SELECT o.key, {', '.join([currency, *once, *summed])} {_with_rates(day)} GROUP BY 1, 2"))
+    once = [*(f"any_value(o.{column}) AS {column}" for column in told if column != "key"), "bool_or(o.counted) AS counted"]
+    summed = [f"CAST(sum({converted('o.' + column)}) AS BIGINT) AS {column}" for column in read]
+    steps.append(("moved_in", f"SELECT o.key, {', '.join([currency, *once, *summed])} {_with_rates(day)} GROUP BY 1, 2"))
+    steps.append((name, f"SELECT s.* EXCLUDE ({', '.join(read)}), {', '.join(_worked_out(formulas, 's.{}'))} FROM moved_in s"))
     return steps
 
 
-def _converted(read: list[str], ours: str) -> list[str]:
-    currency = f"CASE WHEN r.multiplier IS NOT NULL THEN {ours} ELSE o.currency END AS currency"
-    return [currency, *(f"{converted('o.' + name)} AS {name}" for name in read)]
+def _worked_out(formulas: Mapping[str, str], column: str, *, named: bool = True) -> list[str]:
+    """SQL of formulas: `column` says what of a column stands in them, with `{}` for its name."""
+    of_columns = {name: column.replace("{}", name) for name in _COLUMNS}
+    return [formula.format(**of_columns) + (f" AS {name}" if named else "") for name, formula in formulas.items()]
 
 
 def _with_rates(day: str) -> str:
     return f"FROM sold o LEFT JOIN rates_on r ON r.currency = o.currency AND r.day = {day}"
 
 
-FIRST_SALES: Final[Step] = ("first_sales", "SELECT arg_min(key, row(sold_at, key)) AS key FROM orders WHERE sold_at IS NOT NULL GROUP BY person")
-"""Of each person, over all months that there are."""
+def first_sales(query: Query | None = None) -> Step:
+    """`first_sales`: of each person the first order ever, over all months that there are; where the query asks for none before its range, of those who had none
+    before it."""
+    begins = None if query is None or query.date_mode is DateMode.LEAD_DATE else timestamp(query.range.start)
+    since = "" if begins is None else f" AND o.sold_at >= {begins}"
+    newcomers = "" if begins is None else f" ANTI JOIN orders e ON e.person = o.person AND e.sold_at < {begins}"
+    return "first_sales", f"SELECT arg_min(o.key, row(o.sold_at, o.key)) AS key FROM orders o{newcomers} WHERE o.sold_at IS NOT NULL{since} GROUP BY o.person"
+
 
 _BEGAN: Final[tuple[Step, ...]] = (
     ("rebilled", "SELECT DISTINCT connection, subscription_id FROM sales WHERE rebill AND subscription_id IS NOT NULL"),
@@ -365,3 +370,4 @@ WHERE o.sold_at IS NOT NULL GROUP BY w.connection, w.subscription_id""",
     ("began", "SELECT * FROM began_named UNION ALL SELECT * FROM began_first"),
 )
 """When each subscription that was billed again began: by the order that it names, else the first that names it."""
+_WITH_BEGAN: Final = "LEFT JOIN began b ON s.rebill AND b.connection = s.connection AND b.subscription_id = s.subscription_id"

@@ -38,11 +38,15 @@ GROUP BY r.from_currency, CAST(r.day + later.days AS DATE)""",
 
 def converted(column: str) -> str:
     """SQL: a money column in the query's currency where `rates_on r` knows a rate of the line, else as it is."""
-    exact = f"CAST(abs({column}) AS HUGEINT) * r.multiplier"
-    rest = f"2 * ({exact} % r.divisor)"
-    quotient = f"({exact} // r.divisor)"
-    up = f"CASE WHEN {rest} > r.divisor OR ({rest} = r.divisor AND {quotient} % 2 = 1) THEN 1 ELSE 0 END"
-    return f"CASE WHEN r.multiplier IS NULL THEN {column} ELSE CAST(sign({column}) * ({quotient} + {up}) AS BIGINT) END"
+    return f"CASE WHEN r.multiplier IS NULL THEN {column} ELSE {exchange(column)} END"
+
+
+def exchange(column: str) -> str:
+    """SQL: a money column in the query's currency, by the rate `r` that there is."""
+    raised = f"(CAST(abs({column}) AS HUGEINT) * r.multiplier + r.divisor // 2)"  # of divisors, which are even, the half is exact
+    up = f"({raised} // r.divisor)"
+    to_even = f"CASE WHEN {raised} % r.divisor = 0 AND {up} % 2 = 1 THEN 1 ELSE 0 END"
+    return f"CASE WHEN {column} = 0 THEN 0 ELSE CAST(sign({column}) * ({up} - {to_even}) AS BIGINT) END"
 
 
 def shares(value: str, *, num: str, den: str, within: str, order: str) -> str:

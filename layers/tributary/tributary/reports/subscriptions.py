@@ -20,7 +20,7 @@ from tributary.ports import Relations
 from tributary.reports import dimensions
 from tributary.reports.answer import Ledger, Report, Value
 from tributary.reports.attributed import Orders
-from tributary.reports.conversions import FIRST_SALES, MONEY
+from tributary.reports.conversions import MONEY, first_sales
 from tributary.reports.credits import Conversions, Credits, asks_touches, credited
 from tributary.reports.definitions import ORDER_KPIS
 from tributary.reports.frame import Asking, Cells, Detail, Measure, RowId, Table, key_of, months
@@ -470,7 +470,7 @@ def _of_first_order(query: Query) -> tuple[list[Step], str, str]:
     struct = f"struct_pack({', '.join(f'{name} := {_OF_FIRST_ORDER[name]}' for name in asked)})" if asked else ""
     if dimensions.CUSTOMER_TYPE not in asked:
         return [], "", struct
-    name, sql = FIRST_SALES
+    name, sql = first_sales()
     return [(f"{name}_ever", sql)], f" LEFT JOIN {name}_ever f ON f.key = o.key", struct
 
 
