@@ -427,6 +427,7 @@ def report(
     limit: Annotated[int | None, typer.Option(help="Rows, or lines of a ledger.", min=1)] = None,
     step: Annotated[list[str] | None, typer.Option("--step", help="Of a funnel, repeated: event:Product Viewed, page:…, tag:…, order:sold.")] = None,
     intervals: Annotated[str | None, typer.Option(help="Of value over time: days, as 1,7,30.")] = None,
+    cohort: Annotated[str | None, typer.Option(help="Of value over time: days begin with lead or first_order.")] = None,
     contact: Annotated[str | None, typer.Option(help="Of journeys: one person, by whatever `contacts show` takes.")] = None,
     ledger: Annotated[str | None, typer.Option("--ledger", help="The people and orders behind a row (its number or key), or behind the total.")] = None,
     kpi: Annotated[str | None, typer.Option(help="Of --ledger: whose figure. The first without it.")] = None,
@@ -469,6 +470,7 @@ def report(
             "limit": None if limit is None or ledger is not None else str(limit),
             "steps": step,
             "intervals": intervals,
+            "cohort": cohort,
             "contact": None if contact is None else _contact_id(target, contact),
         }
     )

@@ -66,6 +66,7 @@ class SettingsInForce(_Answer, frozen=True, kw_only=True):
     limit: int
     steps: list[Step]
     intervals: list[int]
+    cohort: Annotated[str | None, Meta(description="Null: the report has none.")]
     contact: str | None
 
 
@@ -162,6 +163,7 @@ def settings_in_force(query: Query) -> SettingsInForce:
         limit=query.limit,
         steps=list(query.steps),
         intervals=list(query.intervals),
+        cohort=query.cohort if query.type is ReportType.VALUE_OVER_TIME else None,
         contact=query.person,
     )
 

@@ -20,6 +20,7 @@ from tributary.reports import ranges
 from tributary.reports.frame import FIELD, ReportKind
 from tributary.reports.kpis import Kpi
 from tributary.reports.query import (
+    Cohort,
     DateMode,
     Filter,
     FilterOp,
@@ -151,12 +152,21 @@ class Parameters(msgspec.Struct, frozen=True, kw_only=True):
         str | None,
         Meta(description=f"Of value over time: rising days, with commas between, at most {MAX_INTERVALS}. Default: {','.join(map(str, DEFAULT_INTERVALS))}."),
     ] = None
+    cohort: Annotated[
+        str | None,
+        Meta(description="Of value over time: whether days begin as somebody becomes a `lead`, or with their `first_order`. Default: lead."),
+    ] = None
     contact: Annotated[str | None, Meta(description="Of journeys: the one contact, by its id. Needs the scope `reports:read_people`.")] = None
 
 
 _NAMES: Final = dict(zip(Parameters.__struct_encode_fields__, Parameters.__struct_fields__, strict=True))
 _REPEATED: Final = frozenset({"filter", "having", "steps"})
-_OF_ONE_TYPE: Final = {"steps": ReportType.FUNNEL, "intervals": ReportType.VALUE_OVER_TIME, "contact": ReportType.JOURNEYS}
+_OF_ONE_TYPE: Final = {
+    "steps": ReportType.FUNNEL,
+    "intervals": ReportType.VALUE_OVER_TIME,
+    "cohort": ReportType.VALUE_OVER_TIME,
+    "contact": ReportType.JOURNEYS,
+}
 
 
 _OF_PEOPLE: Final = frozenset({ReportType.NURTURE, ReportType.ENGAGEMENT})
@@ -250,6 +260,9 @@ def whole(lowest: int, highest: int) -> Callable[[str], int]:
         return int(text)
 
     return parse
+
+
+_cohort: Final = _one_of({one: one for one in get_args(Cohort)})
 
 
 def _lookback(text: str) -> int | None:
@@ -373,6 +386,7 @@ class _Reading:
             compare=self._compare(range_, zone),
             steps=self._steps(),
             intervals=self._intervals(),
+            cohort=self._parsed("cohort", self.given.cohort, _cohort, "lead"),
             person=self._parsed("contact", self.given.contact, _contact, None),
             fixed_costs=fixed_costs,
             now=self.now,

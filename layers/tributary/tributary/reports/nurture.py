@@ -7,14 +7,14 @@ each once.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Set
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Final
 
 from tributary.facts.email_events import EVENTS
 from tributary.facts.tables import Kind, Months, Needs
 from tributary.reports import dimensions
-from tributary.reports.frame import FIELD, Asking, Detail, Measure, Table, months
+from tributary.reports.frame import Asking, Detail, Measure, Table, months
 from tributary.reports.kpis import Kpi, named
 from tributary.reports.periods import timestamp
 from tributary.reports.query import Query, ReportType
@@ -31,20 +31,29 @@ EMAIL: Final[Mapping[str, str]] = {
     "list": "x.email_list",
 }
 _OWN: Final = {**EMAIL, "campaign": "x.campaign", dimensions.CONNECTION: "x.connection"}
+_OF_VISITS: Final = dimensions.TOUCH_NAMES - _OWN.keys()
+"""What only a visit by an email's link is told by."""
+_OF_ORDERS: Final = dimensions.ORDER_NAMES - _OWN.keys()
+"""What only orders are told by."""
 _COLUMNS: Final = "key, person, happened_at, connection, campaign, email_campaign, email_flow, email_message, email_link, email_list"
+
+_LEADS_ON: Final = "what NOT IN ('order', 'lead', 'received', 'unsubscribed')"
+"""SQL: whether what happened is something that somebody did, or a tag: what follows may be due to it."""
 
 MEASURES: Final[Mapping[str, Measure]] = {
     **{what: Measure(value=f"(what = '{what}')::INT") for what in (*EVENTS, "visited", "tagged")},
-    "people": Measure(value="what NOT IN ('order', 'lead', 'received', 'unsubscribed')", how="people"),
+    "people": Measure(value=_LEADS_ON, how="people"),
     "recipients": Measure(value="what = 'received'", how="people"),
     "openers": Measure(value="what = 'opened'", how="people"),
     "clickers": Measure(value="what = 'clicked'", how="people"),
     "visitors": Measure(value="what = 'visited'", how="people"),
     "leads": Measure(value="what = 'lead'", how="people"),
     "customers": Measure(value="what = 'order' AND counted", how="people"),
-    "orders": Measure(value="(what = 'order' AND counted)::INT", of_total="(what = 'order' AND counted AND once)::INT"),
+    "orders": Measure(value="(what = 'order' AND counted)::INT", of_total="(what = 'order' AND counted AND once AND is_one)::INT"),
     "revenue": Measure(value="revenue", of_total="CASE WHEN once THEN revenue ELSE 0 END"),
-    "days": Measure(value="CASE WHEN counted THEN days ELSE 0 END", of_total="CASE WHEN counted AND once THEN days ELSE 0 END"),
+    "days": Measure(value="CASE WHEN counted THEN days ELSE 0 END", of_total="CASE WHEN counted AND once AND is_one THEN days ELSE 0 END"),
+    "happened": Measure(value=f"({_LEADS_ON})::INT"),
+    "happened_by_touch": Measure(value=f"(touched AND {_LEADS_ON})::INT"),
 }
 _AFTER: Final = "in the lookback after an open, click or visit by the email, or after the tag was applied"
 
@@ -121,13 +130,13 @@ KPIS: Final[Mapping[str, Kpi]] = named(
         definition="Mean of the days between the last open, click or visit, or the tag, and the order.",
     ),
 )
-_OF_ORDERS: Final = {"customers", "orders", "revenue", "days"}
+_MONEY: Final = {"customers", "orders", "revenue", "days"}
 
 
 @dataclass(frozen=True)
 class NurtureLeg:
     measures: Set[str] = frozenset(MEASURES)
-    coverage: tuple[str, str] | None = None
+    coverage: tuple[str, str] | None = ("happened_by_touch", "happened")
 
     def needs(self, query: Query, measures: Set[str]) -> Needs:
         of_range = months(query.range.start, min(query.range.end, query.now))
@@ -136,40 +145,55 @@ class NurtureLeg:
             found[Kind.TAGS] = Months()
         else:
             found |= {Kind.ACTIVITIES: of_range, Kind.TOUCHES: of_range}
-        if measures & _OF_ORDERS:
-            found |= {Kind.ORDERS: months(query.range.start, query.now), Kind.RATES: Months()}
+        if measures & _MONEY:
+            ever = dimensions.CUSTOMER_TYPE in dimensions.named_by(query)
+            found |= {Kind.ORDERS: months(None if ever else query.range.start, query.now), Kind.RATES: Months()}
         if "leads" in measures:
             found[Kind.CONTACTS] = Months()
         return found
 
     def detail(self, asking: Asking, measures: Set[str]) -> Detail:
         query = asking.query
-        # What is told by tags is of no email.
-        own = dict.fromkeys(_OWN, "NULL") | {dimensions.TAG: "x.tag"} if _by_tag(query) else _OWN
+        named = dimensions.named_by(query)
+        own = {**_OWN, **{name: f"x.touch_{name}" for name in named & _OF_VISITS}}
+        if _by_tag(query):  # a tag is of no email
+            own = dict.fromkeys(own, "CAST(NULL AS VARCHAR)") | {dimensions.TAG: "x.tag"}
         columns = ["x.key", "x.person", "x.happened_at", "x.what", *(["x.connection"] if asking.lines else [])]
-        steps: list[Step] = [("happenings", _tagged(query) if _by_tag(query) else _emails(query))]
+        columns += ["x.what = 'visited' AS touched"] if asking.attributed else []
+        steps: list[Step] = [("happenings", _tagged(query) if _by_tag(query) else _emails(query, sorted(named & _OF_VISITS)))]
         steps += conversions(asking, source="happenings", columns=columns, at="x.happened_at", own=own)
-        steps.append(("led_by", "SELECT * FROM conversions WHERE what NOT IN ('received', 'unsubscribed')"))
+        steps.append(("led_by", f"SELECT * FROM conversions WHERE {_LEADS_ON}"))
         parts = [_happened(asking)]
-        if measures & _OF_ORDERS:
-            steps.append(sales(asking, of="led_by", since=query.range.start))
+        if measures & _MONEY:
+            filters = [one for one in query.filters if one.dimension in _OF_ORDERS]
+            steps.append(sales(asking, of="led_by", since=query.range.start, told=_told_by_orders(query), filters=filters))
             parts.append(_orders_after(asking))
         if "leads" in measures:
             parts.append(_leads_after(asking))
         steps.append(("nurture", "\nUNION ALL BY NAME ".join(parts)))
-        return Detail(tuple(steps), {name: measure for name, measure in MEASURES.items() if name in measures}, overlapping=bool(query.group_by))
+        unknown = ", ".join(sorted(named & _OF_ORDERS))
+        notes = (f"Emails, visits, tags and leads are not told by {unknown}: they are neither divided nor filtered by it.",) if unknown else ()
+        asked = {name: measure for name, measure in MEASURES.items() if name in measures}
+        return Detail(tuple(steps), asked, overlapping=bool(query.group_by), notes=notes)
+
+
+def _told_by_orders(query: Query) -> list[str]:
+    return [name for name in query.group_by if name in _OF_ORDERS]
 
 
 def _by_tag(query: Query) -> bool:
     return dimensions.TAG in query.group_by
 
 
-def _emails(query: Query) -> str:
+def _emails(query: Query, of_visits: Sequence[str]) -> str:
     in_range = within(query, "happened_at")
     cases = " ".join(f"WHEN lower(name) IN ({_quoted(names)}) THEN '{what}'" for what, names in EVENTS.items())
     every = _quoted(name for names in EVENTS.values() for name in names)
-    return f"""SELECT {_COLUMNS}, CASE {cases} END AS what FROM activities WHERE type = 'track' AND NOT bot AND lower(name) IN ({every}) AND {in_range}
-UNION ALL SELECT {_COLUMNS}, 'visited' FROM touches WHERE channel = '{Channel.EMAIL}' AND {in_range}"""
+    nothing = "".join(f", CAST(NULL AS VARCHAR) AS touch_{name}" for name in of_visits)
+    touch = "".join(f", {dimensions.TOUCH[name]}" for name in of_visits)
+    return f"""SELECT {_COLUMNS}, CASE {cases} END AS what{nothing} FROM activities
+WHERE type = 'track' AND NOT bot AND lower(name) IN ({every}) AND {in_range}
+UNION ALL SELECT {_COLUMNS}, 'visited'{touch} FROM touches t WHERE channel = '{Channel.EMAIL}' AND {in_range}"""
 
 
 def _tagged(query: Query) -> str:
@@ -184,14 +208,17 @@ def _quoted(names: Iterable[str]) -> str:
 # The lines
 
 
-def _groups(asking: Asking) -> list[str]:
-    return [f"c.own_{index} AS g{index}" for index in range(len(asking.query.group_by))]
+_NONE: Final = "CAST(NULL AS VARCHAR)"
 
 
-def _rows(asking: Asking) -> list[str]:
-    """SQL: what tells the rows of a happening apart."""
+def _rows(asking: Asking, orders: str = "") -> list[str]:
+    """SQL: what tells the rows of a happening apart. `orders`: the step that says what orders are told by; nothing else is."""
+    query = asking.query
+    told = _told_by_orders(query)
+    of_orders = {name: f"{orders}.by_{told.index(name)}" if orders else _NONE for name in told}
+    groups = [f"{of_orders.get(name, f'c.own_{index}')} AS g{index}" for index, name in enumerate(query.group_by)]
     period = [f"{asking.periods.bucket('c.happened_at')} AS period"] if asking.periods is not None else []
-    return [*_groups(asking), *period]
+    return [*groups, *period, *(["c.touched AS touched"] if asking.attributed else [])]
 
 
 def _happened(asking: Asking) -> str:
@@ -205,6 +232,7 @@ def _happened(asking: Asking) -> str:
         "0::BIGINT AS revenue",
         "true AS counted",
         "true AS once",
+        "true AS is_one",
         "0::DOUBLE AS days",
         *_rows(asking),
         *told,
@@ -214,30 +242,40 @@ def _happened(asking: Asking) -> str:
 
 def _orders_after(asking: Asking) -> str:
     """SQL: each order once for each row that it counts in, after the last happening of that row."""
-    told = ["'order' AS kind", "any_value(s.id) AS id", "any_value(s.connection) AS connection", "any_value(s.sold_at) AS happened_at"] if asking.lines else []
-    days = "(epoch(any_value(s.sold_at)) - epoch(max(c.happened_at))) / 86400 AS days"
+    rows = _rows(asking, "s")
+    told = [f"s.by_{index}" for index in range(len(_told_by_orders(asking.query)))]
+    for_ledger = ["'order' AS kind", "any_value(s.id) AS id", "any_value(s.connection) AS connection", "any_value(s.sold_at) AS happened_at"]
     columns = [
-        "s.key",
+        *("s.key", "s.currency", *told, *rows),
         "any_value(s.person) AS person",
         "'order' AS what",
-        "s.currency",
         "any_value(s.revenue) AS revenue",
         "any_value(s.counted) AS counted",
-        days,
+        f"{'any_value(s.is_one)' if told else 'true'} AS is_one",
+        "(epoch(any_value(s.sold_at)) - epoch(max(c.happened_at))) / 86400 AS days",
+        *(for_ledger if asking.lines else []),
     ]
-    rows = _rows(asking)
-    by = ", ".join(["s.key", "s.currency", *(column.rpartition(" AS ")[0] for column in rows)])
-    found = f"SELECT {', '.join([*columns, *rows, *told])}"
-    found += f" FROM led_by c JOIN bought s ON {_after(asking.query, 's.sold_at', 's.person')} GROUP BY {by}"
-    # A total has an order once: after the last happening of all.
-    once = "row_number() OVER (PARTITION BY key, currency ORDER BY days) = 1" if rows else "true"
-    return f"SELECT * EXCLUDE (key), {once} AS once FROM ({found})"
+    by = ", ".join(["s.key", "s.currency", *told, *(column.rpartition(" AS ")[0] for column in rows)])
+    found = f"SELECT {', '.join(columns)} FROM led_by c JOIN bought s ON {_after(asking.query, 's.sold_at', 's.person')} GROUP BY {by}"
+    # A total has an order once, of several products each: after the last happening of all.
+    part = ", ".join(["key", "currency", *(column.removeprefix("s.") for column in told)])
+    once = f"row_number() OVER (PARTITION BY {part} ORDER BY days) = 1" if rows else "true"
+    return f"SELECT * EXCLUDE ({', '.join(['key', *(column.removeprefix('s.') for column in told)])}), {once} AS once FROM ({found})"
 
 
 def _leads_after(asking: Asking) -> str:
     ours = asking.values.add(asking.query.currency)
     told = ["'lead' AS kind", "NULL AS id", "NULL AS connection", "p.lead_at AS happened_at"] if asking.lines else []
-    columns = ["p.person", "'lead' AS what", f"{ours} AS currency", "0::BIGINT AS revenue", "true AS counted", "true AS once", "0::DOUBLE AS days"]
+    columns = [
+        "p.person",
+        "'lead' AS what",
+        f"{ours} AS currency",
+        "0::BIGINT AS revenue",
+        "true AS counted",
+        "true AS once",
+        "true AS is_one",
+        "0::DOUBLE AS days",
+    ]
     return f"SELECT DISTINCT {', '.join([*columns, *_rows(asking), *told])} FROM led_by c JOIN contacts p ON {_after(asking.query, 'p.lead_at', 'p.person')}"
 
 
@@ -250,8 +288,8 @@ def _after(query: Query, moment: str, person: str) -> str:
 NURTURE: Final = Table(
     type=ReportType.NURTURE,
     legs=(NurtureLeg(),),
-    dimensions=frozenset({*_OWN, dimensions.TAG, dimensions.COUNTRY, FIELD}),
-    touch_dimensions=frozenset(),
+    dimensions=dimensions.ALL_NAMES,
+    touch_dimensions=_OF_VISITS,
     all_kpis=KPIS,
     default_group_by=("email_campaign",),
     default_kpis=("people", "opens", "clicks", "visits", "leads", "customers", "conversion_rate", "revenue", "revenue_per_person"),
