@@ -45,17 +45,22 @@ def _person(everybody: Known, event: Event, names: dict[int, str]) -> str:
 
 
 def _contact(name: str, contact: Contact) -> ContactFact:
-    """A lead since the first event that tells of the person, or since when somebody said last that they were there, if that is earlier."""
+    """A lead since the first event that tells of the person, or since when somebody said last that they were there, if that is earlier; by whoever
+    said that."""
     traits: dict[str, Any] = {}
+    said_by: dict[str, str] = {}
     for event in contact.events:
         if isinstance(event, Identify):
-            traits |= event.traits or event.context.get("traits", {})
-    since = [happened_at(event) for event in contact.events]
-    if (created := traits.get("createdAt")) is not None:
-        since.append(type(since[0]).fromisoformat(created))
+            said = event.traits or event.context.get("traits", {})
+            traits |= said
+            said_by |= dict.fromkeys(said, event.source)
+    lead_at, connection = min((happened_at(event), event.source) for event in contact.events)
+    created = traits.get("createdAt")
+    if created is not None and (earlier := type(lead_at).fromisoformat(created)) < lead_at:
+        lead_at, connection = earlier, said_by["createdAt"]
     country = traits.get("address", {}).get("country", traits.get("country"))
     fields = {field: traits[field] for field in REPORT_FIELDS if traits.get(field) is not None}
-    return ContactFact(key=name, person=name, lead_at=min(since), country=COUNTRIES.get(country), fields=fields)
+    return ContactFact(key=name, person=name, lead_at=lead_at, connection=connection, country=COUNTRIES.get(country), fields=fields)
 
 
 def _tags(name: str, contact: Contact) -> TagsFact:

@@ -418,7 +418,7 @@ def test_every_report_and_dimension_is_described(every: ReportBench) -> None:
         (ReportType.JOURNEYS, {"date_mode": "touch_date"}),
         (ReportType.SUBSCRIPTIONS, {"date_mode": "touch_date"}),
         (ReportType.NURTURE, {"date_mode": "lead_date", "model": "linear", "half_life": "3", "rebill_credit": "own"}),
-        (ReportType.ENGAGEMENT, {"date_mode": "lead_date", "model": "linear", "half_life": "3", "rebill_credit": "own", "lookback": "7"}),
+        (ReportType.ENGAGEMENT, {"date_mode": "lead_date", "model": "linear", "half_life": "3", "rebill_credit": "own"}),
     ],
 )
 def test_a_report_repeats_no_setting_that_it_does_not_follow(type: ReportType, ignored: dict[str, str]) -> None:

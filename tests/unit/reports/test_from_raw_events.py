@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from tests.kit.event_facts import EventFacts
 from tests.oracle.buying import ACCOUNTS
 from tests.oracle.comparing import differences
+from tests.oracle.credits import World
 from tests.oracle.events import LINKED, Shop, shops, smallest
 from tests.oracle.histories import Chance
 from tests.oracle.purchases import ASSUMED
@@ -22,6 +23,7 @@ from tests.oracle.recorded import REPORT_FIELDS, world_of
 from tests.unit.reports.test_same_as_the_oracle import CASES
 from tributary.facts.of_contacts import Settings
 from tributary.facts.tables import Kind
+from tributary.reports import frame
 from tributary.reports.query import Query
 
 FEW = 8
@@ -54,7 +56,7 @@ def compare(count: int) -> None:
         with told(shop) as facts:
             for name, case in CASES.items():
                 query = msgspec.structs.replace(data.draw(case.queries), kpis=case.kpis)
-                if differences(query, case.oracle(world, query), facts.report(query)):
+                if compared_with(world, name, query, facts):
                     pytest.fail(explained(shop, name, query))
 
     compared()
@@ -70,12 +72,19 @@ def told(shop: Shop) -> Iterator[EventFacts]:
         yield facts
 
 
+def compared_with(world: World, name: str, query: Query, facts: EventFacts) -> list[str]:
+    """What the answer and the oracle's differ by."""
+    oracle = CASES[name].oracle
+    before = oracle(world, frame.replace_range(query, query.compare)) if query.compare is not None else None
+    return differences(query, oracle(world, query), facts.report(query), before)
+
+
 def explained(shop: Shop, name: str, query: Query) -> str:
     """The events that an error needs, the question, and what differs."""
 
     def found(shop: Shop) -> list[str]:
         with told(shop) as facts:
-            return differences(query, CASES[name].oracle(world_of(shop), query), facts.report(query))
+            return compared_with(world_of(shop), name, query, facts)
 
     shop = smallest(shop, lambda smaller: bool(found(smaller)))
     return "\n".join([repr(shop), repr(msgspec.structs.replace(query, kpis=())), *found(shop)])

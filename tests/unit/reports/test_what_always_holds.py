@@ -102,7 +102,9 @@ def test_a_comparison_is_the_report_of_the_other_range(world: World, query: Quer
     earlier = calendar.range_of(query.range.first - timedelta(days=28), query.range.last - timedelta(days=28), query.time_zone)
     compared = shop.report(msgspec.structs.replace(query, compare=earlier))
     before = shop.report(msgspec.structs.replace(query, range=earlier))
-    assert_same_totals(compared, shop.report(query))
+    alone = shop.report(query)
+    now = {total.currency for total in alone.totals}
+    assert_same_totals(msgspec.structs.replace(compared, totals=tuple(total for total in compared.totals if total.currency in now)), alone)
     for total in compared.totals:
         expected = next((other.values for other in before.totals if other.currency == total.currency), None)
         assert total.before is not None

@@ -374,8 +374,8 @@ class SubscriptionTable(Table):
 
     @staticmethod
     def _buckets(query: Query, periods: Periods, cells: Cells) -> Sequence[Bucket]:
-        """The periods that have begun; of all time, from the first with anything on."""
-        begun = [bucket for bucket in periods.buckets if periods.range_of(bucket).start <= query.now]
+        """The periods that have begun; of all time, from the first with anything on. Of a range that is all to come each, as what runs now still will."""
+        begun = [bucket for bucket in periods.buckets if periods.range_of(bucket).start <= query.now] or periods.buckets
         if query.range.words != ALL_TIME:
             return begun
         met = {row_id.period for row_id in cells.rows}
