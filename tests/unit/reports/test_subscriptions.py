@@ -102,6 +102,12 @@ def test_mrr_at_the_end_is_mrr_at_the_start_and_what_moved() -> None:
     }
 
 
+def test_what_runs_now_still_runs_in_each_period_of_a_range_that_is_all_to_come() -> None:
+    report = asked(subscription(1, ("2026-01-10", "active")), kpis=("mrr", "active"), scale=Scale.WEEK, now=at("2026-02-01"))
+    assert len(report.rows) > 1
+    assert [row.values for row in report.rows] == [{"mrr": 4500, "active": 1}] * len(report.rows)
+
+
 def test_subscriptions_are_counted_at_both_ends_and_by_what_happened_between() -> None:
     kpis = (
         "active_start",

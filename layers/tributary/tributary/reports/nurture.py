@@ -209,6 +209,8 @@ def _quoted(names: Iterable[str]) -> str:
 
 
 _NONE: Final = "CAST(NULL AS VARCHAR)"
+_NO_ORDER: Final = ("0::BIGINT AS revenue", "true AS counted", "true AS once", "true AS is_one", "0::DOUBLE AS days")
+"""What a line of an order says besides, of one that is none."""
 
 
 def _rows(asking: Asking, orders: str = "") -> list[str]:
@@ -229,11 +231,7 @@ def _happened(asking: Asking) -> str:
         "c.person",
         "c.what",
         f"{ours} AS currency",
-        "0::BIGINT AS revenue",
-        "true AS counted",
-        "true AS once",
-        "true AS is_one",
-        "0::DOUBLE AS days",
+        *_NO_ORDER,
         *_rows(asking),
         *told,
     ]
@@ -270,11 +268,7 @@ def _leads_after(asking: Asking) -> str:
         "p.person",
         "'lead' AS what",
         f"{ours} AS currency",
-        "0::BIGINT AS revenue",
-        "true AS counted",
-        "true AS once",
-        "true AS is_one",
-        "0::DOUBLE AS days",
+        *_NO_ORDER,
     ]
     return f"SELECT DISTINCT {', '.join([*columns, *_rows(asking), *told])} FROM led_by c JOIN contacts p ON {_after(asking.query, 'p.lead_at', 'p.person')}"
 
